@@ -1,0 +1,177 @@
+/** JSON of the admin API, design: keys snake_case and stable, times RFC 3339, base units. Shared with the CLI. */
+
+export type Health = 'ok' | 'degraded' | 'down';
+export type BrokenLayer = 'wan' | 'ike' | 'child' | 'route' | 'bgp-tcp' | 'bgp' | 'probe';
+
+export interface StatusView {
+  site: string;
+  version: string;
+  health: Health;
+  started_at: string;
+  registration: RegistrationView;
+  links: LinkView[];
+  alarms: AlarmView[];
+}
+
+export interface RegistrationView {
+  manage: 'create' | 'adopt' | 'read-only' | 'manual';
+  state: 'manual' | 'pending' | 'registered' | 'failed';
+  /** Step in progress, or the error as one sentence with its remedy. */
+  detail: string;
+  remote_network: string;
+  remote_network_id: string | null;
+  connector: string | null;
+}
+
+export interface LinkView {
+  name: string;
+  wan: string;
+  interface: string;
+  local_ip: string | null;
+  public_ip: string | null;
+  tunnels: TunnelView[];
+}
+
+export interface TunnelView {
+  link: string;
+  zone: number;
+  interface: string;
+  endpoint: string;
+  local_endpoint: string | null;
+  encap: 'udp' | 'esp';
+  state: 'idle' | 'connecting' | 'established' | 'backoff' | 'stopped' | 'failed';
+  first_broken_layer: BrokenLayer | null;
+  /** Why `first_broken_layer` is broken, in one sentence; null when nothing is. */
+  reason: string | null;
+  ike: {
+    state: string;
+    spi_i: string | null;
+    spi_r: string | null;
+    suite: string | null;
+    age_s: number | null;
+    rekey_in_s: number | null;
+    nat: { local: boolean | null; remote: boolean | null };
+  };
+  child: {
+    state: 'established' | 'idle';
+    spi_in: string | null;
+    spi_out: string | null;
+    suite: string | null;
+    age_s: number | null;
+    rekey_in_s: number | null;
+    bytes_in: number;
+    bytes_out: number;
+  };
+  bgp: {
+    peer: string;
+    asn: number;
+    state: string;
+    uptime_s: number | null;
+    prefixes_received: number;
+    prefixes_accepted: number;
+  }[];
+  rtt_ms: number | null;
+  loss: number | null;
+}
+
+export interface AlarmView {
+  code: string;
+  severity: 'warning' | 'critical';
+  message: string;
+  since: string;
+}
+
+export interface IkeHistoryView {
+  time: string;
+  tunnel: string;
+  exchange: string;
+  direction: 'out' | 'in';
+  message_id: number;
+  result: 'ok' | 'failed' | 'timeout' | 'retry';
+  reason: string;
+  spi_i: string;
+  spi_r: string;
+  proposal: string;
+  peer: string;
+  duration_ms: number;
+}
+
+export interface SaView {
+  tunnel: string;
+  interface: string;
+  spi_in: string;
+  spi_out: string;
+  suite: string;
+  esn: boolean;
+  replay_window: number;
+  age_s: number;
+  rekey_in_s: number;
+  bytes: { in: number; out: number };
+  packets: { in: number; out: number };
+  drops: Record<string, number>;
+  encap: 'udp' | 'esp';
+  mtu: number;
+}
+
+export interface NeighborView {
+  peer: string;
+  tunnel: string;
+  interface: string;
+  asn: number;
+  local_ip: string;
+  local_asn: number;
+  state: string;
+  uptime_s: number | null;
+  timers: { hold_s: number | null; keepalive_s: number | null; configured_hold_s: number };
+  capabilities: string[];
+  counters: {
+    messages_in: number;
+    messages_out: number;
+    updates_in: number;
+    updates_out: number;
+    sessions_established: number;
+  };
+  prefixes: { received: number; accepted: number; advertised: number };
+  last_error: string | null;
+}
+
+export interface ReceivedPrefixView {
+  prefix: string;
+  next_hop: string;
+  as_path: string;
+  origin: string;
+  med: number | null;
+  local_pref: number | null;
+  communities: string[];
+  large_communities: string[];
+  accepted: boolean;
+  reject_reason: string | null;
+  age_s: number;
+}
+
+/** `id` grows by one; also the SSE event id. */
+export interface EventView {
+  id: number;
+  time: string;
+  kind: string;
+  tunnel: string | null;
+  message: string;
+}
+
+/** Every refusal: what was expected, what came, what to do. */
+export interface ErrorView {
+  error: { code: string; message: string };
+}
+
+/** What the daemon offers to the admin server; `agent` implements it. */
+export interface AgentViews {
+  status(): StatusView;
+  ikeHistory(filter: { tunnel: string | undefined; limit: number }): IkeHistoryView[];
+  sas(): SaView[];
+  neighbors(): NeighborView[];
+  /** Undefined: no such neighbour. */
+  received(peer: string): ReceivedPrefixView[] | undefined;
+  events(afterId: number): EventView[];
+  /** Calls back for each new event until the returned function is called. */
+  subscribe(listener: (event: EventView) => void): () => void;
+}

@@ -1,0 +1,88 @@
+import type { IpAddress, Prefix } from '../lib/ip.ts';
+
+export interface BgpConfig {
+  /** 1 to 4294967295; above 65535 the OPEN carries AS_TRANS and capability 65 (RFC 6793). */
+  readonly localAs: number;
+  readonly remoteAs: number;
+  readonly localAddress: IpAddress;
+  readonly peerAddress: IpAddress;
+  /** BGP Identifier, IPv4. */
+  readonly routerId: IpAddress;
+  /** 0 or 3 to 65535; the lower of both ends is used. */
+  readonly holdTimeSec: number;
+  /** Never dials, waits for the peer. */
+  readonly passive: boolean;
+  /** Accepted prefixes above which the session ends with Cease/1 (RFC 4486). */
+  readonly maxPrefixes: number;
+}
+
+/** The FSM may see two connections for one peer (ours and the peer's, RFC 4271 §6.8); the shell names them. */
+export type BgpInput =
+  | { readonly kind: 'start' }
+  /** Administrative or tunnel loss: Cease with `subcode` (RFC 4486), then idle until `start`. */
+  | { readonly kind: 'stop'; readonly subcode: number; readonly text: string }
+  | { readonly kind: 'connected'; readonly connection: number; readonly incoming: boolean }
+  | { readonly kind: 'closed'; readonly connection: number; readonly reason: string }
+  | { readonly kind: 'data'; readonly connection: number; readonly bytes: Uint8Array }
+  /** The whole set of own networks to export; differences are sent as UPDATEs. */
+  | { readonly kind: 'advertise'; readonly prefixes: readonly Prefix[] }
+  | { readonly kind: 'timeout' };
+
+export type BgpOutput =
+  /** Dial the peer; answer with `connected` or `closed` for this number. */
+  | { readonly kind: 'connect'; readonly connection: number }
+  | { readonly kind: 'send'; readonly connection: number; readonly bytes: Uint8Array }
+  /** After what was sent has left. */
+  | { readonly kind: 'close'; readonly connection: number }
+  | { readonly kind: 'up' }
+  | { readonly kind: 'down'; readonly reason: string }
+  | { readonly kind: 'routes'; readonly announced: readonly BgpRoute[]; readonly withdrawn: readonly Prefix[] }
+  /** End-of-RIB marker, RFC 4724 §2. */
+  | { readonly kind: 'end-of-rib' }
+  | { readonly kind: 'log'; readonly event: string; readonly detail: string };
+
+export interface BgpRoute {
+  readonly prefix: Prefix;
+  readonly attributes: PathAttributes;
+}
+
+/** The attributes a decision or an operator needs; shared by all prefixes of one UPDATE. */
+export interface PathAttributes {
+  readonly origin: 'igp' | 'egp' | 'incomplete';
+  readonly asPath: readonly AsPathSegment[];
+  readonly nextHop: IpAddress;
+  readonly med: number | undefined;
+  readonly localPref: number | undefined;
+  readonly atomicAggregate: boolean;
+  readonly aggregator: { readonly asn: number; readonly address: IpAddress } | undefined;
+  /** RFC 1997, as `asn:value` halves in one u32. */
+  readonly communities: readonly number[];
+  /** RFC 8092: three u32 each. */
+  readonly largeCommunities: readonly (readonly [number, number, number])[];
+  /** Unknown transitive attributes, kept with the partial bit set. */
+  readonly unknown: readonly { readonly flags: number; readonly type: number; readonly bytes: Uint8Array }[];
+}
+
+export interface AsPathSegment {
+  readonly type: 'set' | 'sequence' | 'confed-set' | 'confed-sequence';
+  readonly asns: readonly number[];
+}
+
+export type BgpState = 'idle' | 'connect' | 'active' | 'opensent' | 'openconfirm' | 'established';
+
+export interface BgpView {
+  readonly state: BgpState;
+  readonly uptimeMs: number | undefined;
+  readonly holdTimeSec: number | undefined;
+  readonly keepaliveSec: number | undefined;
+  readonly capabilities: readonly string[];
+  readonly counters: {
+    readonly messagesIn: number;
+    readonly messagesOut: number;
+    readonly updatesIn: number;
+    readonly updatesOut: number;
+    readonly sessionsEstablished: number;
+  };
+  /** Why the last session or attempt ended, in words. */
+  readonly lastError: string | undefined;
+}

@@ -1,0 +1,147 @@
+import type { IpAddress, Prefix } from '../lib/ip.ts';
+
+/** The whole configuration after parsing: units are milliseconds, addresses are values, defaults are filled in. Paths are not read here. */
+export interface Config {
+  readonly version: 1;
+  readonly site: { readonly name: string };
+  readonly connectors: readonly ConnectorConfig[];
+  readonly wans: readonly WanConfig[];
+  readonly networks: readonly NetworkConfig[];
+  readonly remoteNetwork: RemoteNetworkConfig;
+  readonly links: readonly LinkConfig[];
+  readonly policies: readonly PolicyConfig[];
+  readonly probes: readonly ProbeConfig[];
+  readonly telemetry: { readonly prometheus: { readonly address: IpAddress; readonly port: number } | undefined };
+  readonly crypto: { readonly provider: 'node' | 'noble' };
+}
+
+export interface ConnectorConfig {
+  readonly name: string;
+  readonly type: 'entra-gsa' | 'defender';
+  readonly tenantId: string;
+  readonly clientId: string;
+  readonly credential:
+    | { readonly kind: 'secret'; readonly secretFile: string }
+    | { readonly kind: 'certificate'; readonly certificateFile: string; readonly keyFile: string }
+    | { readonly kind: 'pkcs12'; readonly pkcs12File: string; readonly passphraseFile: string | undefined };
+  readonly endpoints: { readonly login: string; readonly graph: string };
+}
+
+export interface WanConfig {
+  readonly name: string;
+  readonly interface: string;
+  /** `auto`: the interface's own address. */
+  readonly publicIp: IpAddress | 'auto';
+  readonly priority: number;
+}
+
+export interface NetworkConfig {
+  readonly name: string;
+  readonly interface: string;
+  readonly prefixes: readonly Prefix[];
+  readonly advertise: boolean;
+}
+
+export interface RemoteNetworkConfig {
+  /** Name of an `entra-gsa` connector; undefined only with `manual`. */
+  readonly connector: string | undefined;
+  readonly name: string;
+  readonly region: string | undefined;
+  readonly profiles: readonly ('m365' | 'internet')[];
+  readonly manage: 'create' | 'adopt' | 'read-only' | 'manual';
+}
+
+/** Graph's words, resolved from `mix1`…`mix8`, `default` or the long form. */
+export interface IkeSuiteConfig {
+  readonly name: string;
+  readonly proposals: readonly {
+    readonly encryption: 'aes128' | 'aes192' | 'aes256' | 'gcmAes128' | 'gcmAes256';
+    readonly integrity: 'sha256' | 'sha384';
+    readonly dhGroup: 14 | 19 | 20 | 24;
+  }[];
+}
+export interface IpsecSuiteConfig {
+  readonly name: string;
+  readonly proposals: readonly {
+    readonly encryption: 'gcmAes128' | 'gcmAes192' | 'gcmAes256';
+    readonly pfsGroup: 14 | 19 | 20 | 24 | 'none';
+  }[];
+}
+
+/** `auto` is the registered public IP (local) or the endpoint (remote) as ID_IPV4_ADDR; `any` accepts what the PSK proves. */
+export type IdentityConfig =
+  | 'auto'
+  | 'any'
+  | { readonly type: 'ipv4' | 'ipv6'; readonly address: IpAddress }
+  | { readonly type: 'fqdn' | 'rfc822'; readonly name: string };
+
+export interface LinkConfig {
+  readonly name: string;
+  readonly wan: string;
+  readonly bandwidthMbps: 250 | 500 | 750 | 1000;
+  readonly redundancy: 'none' | 'zone';
+  readonly deviceVendor: string;
+  readonly ike: {
+    readonly suite: IkeSuiteConfig;
+    readonly lifetimeMs: number;
+    readonly dpdMs: number;
+    readonly localId: IdentityConfig;
+    readonly remoteId: IdentityConfig;
+    readonly encap: 'auto' | 'udp' | 'esp';
+  };
+  readonly ipsec: { readonly suite: IpsecSuiteConfig; readonly lifetimeMs: number; readonly replayWindow: number };
+  readonly psk: {
+    readonly source: 'generated' | 'file';
+    readonly rotateMs: number | undefined;
+    readonly files: readonly string[];
+  };
+  readonly mtu: number;
+  readonly bgp: {
+    readonly localIp: IpAddress;
+    readonly peerIp: IpAddress;
+    readonly zonePeerIp: IpAddress | undefined;
+    readonly asn: number;
+    readonly holdMs: number;
+    readonly maxPrefixes: number;
+    readonly exportNetworks: readonly string[];
+  };
+  /** Only with `manage: manual`. */
+  readonly peers: readonly PeerConfig[];
+}
+
+export interface PeerConfig {
+  readonly zone: 1 | 2;
+  readonly endpoint: IpAddress;
+  readonly asn: number;
+  readonly bgpIp: IpAddress;
+  readonly pskFile: string;
+}
+
+export interface PolicyConfig {
+  readonly id: number;
+  readonly from: readonly string[];
+  readonly to: 'learned' | { readonly prefixes: readonly Prefix[] };
+  readonly steer: { readonly wan: string } | undefined;
+  readonly failure: 'closed' | 'open';
+}
+
+export interface ProbeConfig {
+  readonly name: string;
+  readonly per: 'tunnel';
+  readonly http: string;
+  readonly everyMs: number;
+  readonly failAfter: number;
+  readonly recoverAfter: number;
+}
+
+/** A mistake in the file, placed where the operator can see it. `line` and `column` count from 1. */
+export interface ConfigIssue {
+  readonly line: number;
+  readonly column: number;
+  /** `links[0].bgp.asn` */
+  readonly path: string;
+  /** What was expected and what came. */
+  readonly message: string;
+  /** A correct line to copy. */
+  readonly example: string | undefined;
+}

@@ -1,0 +1,63 @@
+import type { IpAddress, Prefix } from '../lib/ip.ts';
+
+/** Kernel state that belongs to us, design: table 7700, protocol 77, rule priorities 7700–7799, nexthop ids from 7700. */
+export const TABLE = 7700;
+export const PROTOCOL = 77;
+export const MARK = 0x7700;
+export const MARK_MASK = 0xff00;
+export const RULE_PRIORITY = { mark: 7700, bgpLocal: 7701, bgpPeer: 7702, policy: 7720, last: 7799 } as const;
+export const NEXTHOP_ID = { first: 77_000, group: 77_100, last: 77_999 } as const;
+
+/** One tunnel as the FIB sees it. */
+export interface FibTunnel {
+  /** `tw0`… */
+  readonly interface: string;
+  readonly interfaceIndex: number;
+  /** Carries traffic: its SA is up. A tunnel that is not up has no nexthop. */
+  readonly up: boolean;
+  /** /32 of Microsoft's BGP speakers behind this tunnel. */
+  readonly bgpPeers: readonly IpAddress[];
+}
+
+export interface FibRoute {
+  readonly prefix: Prefix;
+  /** Interfaces of the equal paths; order does not matter. Empty is not allowed. */
+  readonly via: readonly string[];
+}
+
+/** LAN traffic that may use the learned routes. */
+export interface FibPermit {
+  readonly source: Prefix;
+  readonly interface: string | undefined;
+}
+
+/** Everything the kernel should hold of ours; `desired()` builds the objects from it. */
+export interface FibInput {
+  readonly bgpLocalAddresses: readonly { readonly address: IpAddress; readonly interface: string }[];
+  readonly tunnels: readonly FibTunnel[];
+  readonly routes: readonly FibRoute[];
+  readonly permits: readonly FibPermit[];
+}
+
+export type KernelObject =
+  | { readonly kind: 'address'; readonly address: IpAddress; readonly interfaceIndex: number }
+  | { readonly kind: 'nexthop'; readonly id: number; readonly interfaceIndex: number }
+  | { readonly kind: 'nexthop-group'; readonly id: number; readonly members: readonly number[] }
+  | {
+      readonly kind: 'route';
+      readonly prefix: Prefix;
+      readonly table: number;
+      readonly nexthop: number;
+      readonly source: IpAddress | undefined;
+    }
+  | {
+      readonly kind: 'rule';
+      readonly priority: number;
+      readonly table: number;
+      readonly source: Prefix | undefined;
+      readonly destination: Prefix | undefined;
+      readonly interface: string | undefined;
+      readonly mark: { readonly value: number; readonly mask: number } | undefined;
+    };
+
+export type KernelChange = { readonly op: 'add' | 'replace' | 'delete'; readonly object: KernelObject };

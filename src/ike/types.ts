@@ -1,0 +1,125 @@
+import type { CryptoProvider, DhGroup, Random } from '../crypto/types.ts';
+import type { Endpoint, EspSaPair } from '../lib/esp-sa.ts';
+import type { IpAddress } from '../lib/ip.ts';
+import type { Secret } from '../lib/secret.ts';
+
+/** Phase 1 algorithms: exactly one proposal is offered. For AES-GCM (RFC 5282) `integrity` only names the PRF's hash. */
+export interface IkeSuite {
+  readonly encryption: 'aes128' | 'aes192' | 'aes256' | 'gcmAes128' | 'gcmAes256';
+  readonly integrity: 'sha256' | 'sha384';
+  readonly dhGroup: DhGroup;
+}
+
+/** Phase 2 algorithms. `pfsGroup` is first used by a rekey: IKE_AUTH carries no KE (RFC 7296 §1.2). */
+export interface EspSuite {
+  readonly encryption: 'gcmAes128' | 'gcmAes192' | 'gcmAes256';
+  readonly pfsGroup: DhGroup | 'none';
+}
+
+/** RFC 7296 §3.5. */
+export type Identity =
+  | { readonly type: 'ipv4'; readonly address: IpAddress }
+  | { readonly type: 'ipv6'; readonly address: IpAddress }
+  | { readonly type: 'fqdn' | 'rfc822'; readonly name: string }
+  | { readonly type: 'key-id'; readonly id: Uint8Array };
+
+export interface IkeConfig {
+  readonly role: 'initiator' | 'responder';
+  readonly localAddress: IpAddress;
+  /** Where an initiator sends; a responder takes the source of the first request. */
+  readonly remoteAddress: IpAddress | undefined;
+  readonly localId: Identity;
+  /** `any`: whatever identity the PSK authenticates. */
+  readonly remoteId: Identity | 'any';
+  readonly psk: Secret;
+  readonly ikeSuites: readonly IkeSuite[];
+  readonly espSuites: readonly EspSuite[];
+  readonly ikeLifetimeMs: number;
+  readonly childLifetimeMs: number;
+  /** Idle time after which an empty INFORMATIONAL probes the peer. */
+  readonly dpdIntervalMs: number;
+  /** `udp` fakes the NAT source hash so that both ends encapsulate; `auto` encapsulates only behind a NAT. */
+  readonly encapsulation: 'udp' | 'auto';
+  /** Emits `keys` outputs for a debugging tap. Off unless the operator allowed it twice. */
+  readonly exportKeys: boolean;
+}
+
+export interface IkeDependencies {
+  readonly crypto: CryptoProvider;
+  readonly random: Random;
+}
+
+export type IkeInput =
+  | { readonly kind: 'start' }
+  /** One IKE message, non-ESP marker removed. */
+  | { readonly kind: 'datagram'; readonly localPort: 500 | 4500; readonly from: Endpoint; readonly bytes: Uint8Array }
+  /** ESP arrived for the current CHILD_SA since the last input: counts as liveness. */
+  | { readonly kind: 'inbound-traffic' }
+  | { readonly kind: 'timeout' }
+  /** Sends DELETE and stops for good. */
+  | { readonly kind: 'stop' };
+
+export type IkeOutput =
+  | { readonly kind: 'send'; readonly localPort: 500 | 4500; readonly to: Endpoint; readonly bytes: Uint8Array }
+  /** Install both directions now; an earlier pair stays until its `child-down`. */
+  | { readonly kind: 'child-up'; readonly child: EspSaPair; readonly suite: EspSuite }
+  | { readonly kind: 'child-down'; readonly spiIn: number; readonly reason: string }
+  | { readonly kind: 'keepalive'; readonly to: Endpoint }
+  | { readonly kind: 'history'; readonly event: IkeHistoryEvent }
+  | { readonly kind: 'keys'; readonly ike: ExportedIkeKeys }
+  | { readonly kind: 'stopped' };
+
+/** One row of the IKE history: an exchange that ended, well or not. The shell adds tunnel and time. */
+export interface IkeHistoryEvent {
+  readonly exchange: 'IKE_SA_INIT' | 'IKE_AUTH' | 'CREATE_CHILD_SA' | 'INFORMATIONAL';
+  /** Who asked: `out` = our request. */
+  readonly direction: 'out' | 'in';
+  readonly messageId: number;
+  readonly result: 'ok' | 'failed' | 'timeout' | 'retry';
+  /** What happened, in words: expected, got, remedy. Empty for a plain success. */
+  readonly reason: string;
+  readonly spiI: string;
+  readonly spiR: string;
+  /** As offered or chosen, such as `AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384`. */
+  readonly proposal: string;
+  readonly peer: string;
+  readonly durationMs: number;
+}
+
+/** What `status` shows of one connection; hex SPIs without 0x. */
+export interface IkeView {
+  readonly state: 'idle' | 'connecting' | 'established' | 'backoff' | 'stopped';
+  /** Why the last attempt failed, in words, until an attempt succeeds. */
+  readonly lastError: string | undefined;
+  /** Milliseconds until the next attempt, in `backoff`. */
+  readonly retryInMs: number | undefined;
+  readonly spiI: string | undefined;
+  readonly spiR: string | undefined;
+  readonly suite: string | undefined;
+  readonly ageMs: number | undefined;
+  readonly rekeyInMs: number | undefined;
+  /** Are we, or is the peer, behind a NAT (RFC 7296 §2.23)? Forced encapsulation does not count. */
+  readonly nat: { readonly local: boolean; readonly remote: boolean } | undefined;
+  readonly remote: Endpoint | undefined;
+  readonly child:
+    | {
+        readonly spiIn: number;
+        readonly spiOut: number;
+        readonly suite: string;
+        readonly ageMs: number;
+        readonly rekeyInMs: number;
+        readonly encapsulation: 'udp' | 'esp';
+      }
+    | undefined;
+}
+
+/** SK_* of one IKE SA in hex, for Wireshark's ikev2_decryption_table. */
+export interface ExportedIkeKeys {
+  readonly spiI: string;
+  readonly spiR: string;
+  readonly suite: IkeSuite;
+  readonly skEi: string;
+  readonly skEr: string;
+  readonly skAi: string;
+  readonly skAr: string;
+}

@@ -1,0 +1,136 @@
+import type { Encapsulation } from '../lib/esp-sa.ts';
+
+/**
+ * What the addon exports, untyped bytes and plain numbers only; `data-plane.ts`, `netlink.ts`, `tcp.ts` and `icmp.ts`
+ * give it shapes with meaning. Every function throws `TypeError` on a bad argument and `Error` with `code`
+ * (errno name, such as `EPERM`) and `syscall` when the kernel refuses.
+ */
+export interface NativeAddon {
+  /** Opens the TUN device and the UDP sockets and starts the tunnel's thread. */
+  openTunnel(options: NativeTunnelOptions, onEvent: (event: NativeTunnelEvent) => void): NativeTunnel;
+  /** An AF_NETLINK socket on the event loop; `onMessage` gets each datagram received (copied). */
+  openNetlink(protocol: number, groups: readonly number[], onMessage: (datagram: Uint8Array) => void): NativeSocket;
+  /** A bound, configured, unconnected TCP socket for `new net.Socket({ fd })` or, with `listen`, for `server.listen({ fd })`. */
+  openTcp(options: NativeTcpOptions): number;
+  /** A raw IPv4 socket of `protocol` (1 = ICMP) on the event loop; datagrams arrive with their IP header. */
+  openRaw(protocol: number, options: NativeSocketOptions, onMessage: (datagram: Uint8Array) => void): NativeRawSocket;
+  /** SO_PEERCRED of a connected unix socket. */
+  peerCredentials(fd: number): { pid: number; uid: number; gid: number };
+  /** AES-GCM of the running Node's OpenSSL exactly as the packet path uses it; for the self-test and the conformance suite. */
+  espSeal(sa: NativeSa, sequence: bigint, innerPacket: Uint8Array): Uint8Array;
+  /** Undefined when the ICV does not verify. */
+  espOpen(sa: NativeSa, packet: Uint8Array): { sequence: bigint; innerPacket: Uint8Array } | undefined;
+  /** RFC 4303 anti-replay state machine, as the packet path uses it. */
+  createReplayWindow(size: number): NativeReplayWindow;
+}
+
+export interface NativeSocketOptions {
+  /** SO_MARK; needs CAP_NET_ADMIN. */
+  readonly mark?: number;
+  /** SO_BINDTODEVICE. */
+  readonly device?: string;
+  /** 4 or 16 octets. */
+  readonly localAddress?: Uint8Array;
+}
+
+export interface NativeTcpOptions extends NativeSocketOptions {
+  readonly localPort?: number;
+  readonly listen?: boolean;
+  /** IP_TTL / IPV6_UNICAST_HOPS, 1 to 255. */
+  readonly ttl?: number;
+  /** TCP_MAXSEG in octets. */
+  readonly maxSegment?: number;
+  /** TCP_USER_TIMEOUT. */
+  readonly userTimeoutMs?: number;
+  /** IP_TOS octet; 0xc0 = CS6, network control. */
+  readonly tos?: number;
+}
+
+export interface NativeTunnelOptions extends NativeSocketOptions {
+  /** Device name, at most 15 characters. */
+  readonly interface: string;
+  readonly mtu: number;
+  readonly localAddress: Uint8Array;
+  /** Connects the UDP sockets to this peer; left out by a responder, which learns its peer. */
+  readonly remoteAddress?: Uint8Array;
+}
+
+export interface NativeSa {
+  readonly spi: number;
+  readonly key: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly esn: boolean;
+  /** Packets; 64 to 65536, a power of two. Inbound only. */
+  readonly replayWindow: number;
+}
+
+export interface NativeTunnel {
+  readonly interfaceIndex: number;
+  /** u64 counters in the order of TUNNEL_COUNTERS, written by the tunnel's thread; reading needs no call. */
+  readonly counters: BigUint64Array;
+  /** Adds an inbound SA; returns its counters in the order of SA_COUNTERS. */
+  addInbound(sa: NativeSa): BigUint64Array;
+  removeInbound(spi: number): void;
+  /** Makes `sa` the outbound SA from the next packet on and zeroises the one it replaces; returns its counters. */
+  setOutbound(
+    sa: NativeSa,
+    encapsulation: Encapsulation,
+    remoteAddress: Uint8Array,
+    remotePort: number,
+  ): BigUint64Array;
+  /** Without an outbound SA packets from the TUN are dropped and counted. */
+  clearOutbound(): void;
+  /** Sends an IKE message from local port 500 or 4500; the non-ESP marker is added on 4500. */
+  sendIke(localPort: 500 | 4500, remoteAddress: Uint8Array, remotePort: number, message: Uint8Array): void;
+  /** A single 0xff octet from port 4500 (RFC 3948 §4). */
+  sendKeepalive(remoteAddress: Uint8Array, remotePort: number): void;
+  /** TUNSETCARRIER: without carrier the kernel takes the device's nexthops out of every group. */
+  setCarrier(up: boolean): void;
+  /** Stops the thread, zeroises keys, closes the device and the sockets; done when it returns. */
+  close(): void;
+}
+
+export type NativeTunnelEvent =
+  | { kind: 'ike'; localPort: 500 | 4500; remoteAddress: Uint8Array; remotePort: number; message: Uint8Array }
+  /** The kernel refused something for good; the tunnel no longer moves packets. */
+  | { kind: 'failed'; code: string; syscall: string };
+
+export interface NativeSocket {
+  send(datagram: Uint8Array): void;
+  close(): void;
+}
+export interface NativeRawSocket {
+  sendTo(address: Uint8Array, packet: Uint8Array): void;
+  close(): void;
+}
+export interface NativeReplayWindow {
+  /** `fresh`: could be legitimate, verify the ICV next. */
+  check(sequence: bigint): 'fresh' | 'replayed' | 'too-old';
+  /** Only after the ICV verified. */
+  mark(sequence: bigint): void;
+}
+
+export const TUNNEL_COUNTERS = [
+  'tx_packets',
+  'tx_bytes',
+  'tx_drop_no_sa',
+  'tx_drop_too_big',
+  'tx_drop_sequence',
+  'tx_drop_send',
+  'tx_drop_malformed',
+  'rx_packets',
+  'rx_bytes',
+  'rx_drop_no_sa',
+  'rx_drop_replay',
+  'rx_drop_auth',
+  'rx_drop_malformed',
+  'rx_drop_tun',
+  'rx_dummy',
+  'ike_rx',
+  'ike_drop_queue',
+  'keepalive_rx',
+  'rx_last_ms',
+] as const;
+
+/** `last_used_ms` is CLOCK_MONOTONIC in milliseconds, 0 = never. */
+export const SA_COUNTERS = ['packets', 'bytes', 'sequence', 'drop_replay', 'drop_auth', 'last_used_ms'] as const;

@@ -1,0 +1,185 @@
+/** A malformed wire object. `offset` is the octet (from the start of the outermost buffer) where reading stopped. */
+export class WireError extends Error {
+  readonly code: string;
+  readonly offset: number;
+
+  constructor(code: string, offset: number) {
+    super(`${code} at octet ${offset}`);
+    this.name = 'WireError';
+    this.code = code;
+    this.offset = offset;
+  }
+}
+
+/**
+ * Bounds-checked big-endian cursor. Every read that would pass the end throws `WireError('truncated')`.
+ * `take`, `rest` and `sub` give views on the caller's buffer: copy what outlives it.
+ */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #base: number;
+  #at = 0;
+
+  constructor(bytes: Uint8Array, base = 0) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#base = base;
+  }
+
+  /** Octets consumed so far. */
+  get position(): number {
+    return this.#at;
+  }
+  /** Octets left. */
+  get remaining(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#advance(1));
+  }
+  u16(): number {
+    return this.#view.getUint16(this.#advance(2));
+  }
+  u32(): number {
+    return this.#view.getUint32(this.#advance(4));
+  }
+  u64(): bigint {
+    return this.#view.getBigUint64(this.#advance(8));
+  }
+  take(length: number): Uint8Array {
+    const start = this.#advance(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+  rest(): Uint8Array {
+    return this.take(this.remaining);
+  }
+  /** A reader over the next `length` octets; offsets in its errors stay relative to the outermost buffer. */
+  sub(length: number): Reader {
+    const start = this.#advance(length);
+    return new Reader(this.#bytes.subarray(start, start + length), this.#base + start);
+  }
+  skip(length: number): void {
+    this.#advance(length);
+  }
+  /** For decoders: a `WireError` at the current position. */
+  error(code: string): WireError {
+    return new WireError(code, this.#base + this.#at);
+  }
+
+  #advance(length: number): number {
+    const start = this.#at;
+    if (length < 0 || length > this.#bytes.length - start) throw this.error('truncated');
+    this.#at = start + length;
+    return start;
+  }
+}
+
+/** Growing big-endian buffer. Methods chain; `finish()` gives a right-sized copy. */
+export class Writer {
+  #bytes: Uint8Array;
+  #view: DataView;
+  #length = 0;
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Octets written so far; also the offset to hand to `patchU16`. */
+  get length(): number {
+    return this.#length;
+  }
+
+  u8(value: number): this {
+    this.#view.setUint8(this.#grow(1), value);
+    return this;
+  }
+  u16(value: number): this {
+    this.#view.setUint16(this.#grow(2), value);
+    return this;
+  }
+  u32(value: number): this {
+    this.#view.setUint32(this.#grow(4), value);
+    return this;
+  }
+  u64(value: bigint): this {
+    this.#view.setBigUint64(this.#grow(8), value);
+    return this;
+  }
+  put(bytes: Uint8Array): this {
+    this.#bytes.set(bytes, this.#grow(bytes.length));
+    return this;
+  }
+  zeros(count: number): this {
+    const start = this.#grow(count);
+    this.#bytes.fill(0, start, start + count);
+    return this;
+  }
+  /** Overwrites two octets written earlier, for lengths known only afterwards. */
+  patchU16(offset: number, value: number): this {
+    if (offset + 2 > this.#length) throw new RangeError(`patch at ${offset} beyond ${this.#length} octets`);
+    this.#view.setUint16(offset, value);
+    return this;
+  }
+  patchU32(offset: number, value: number): this {
+    if (offset + 4 > this.#length) throw new RangeError(`patch at ${offset} beyond ${this.#length} octets`);
+    this.#view.setUint32(offset, value);
+    return this;
+  }
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #grow(count: number): number {
+    const start = this.#length;
+    const needed = start + count;
+    if (needed > this.#bytes.length) {
+      const bigger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      bigger.set(this.#bytes.subarray(0, start));
+      this.#bytes = bigger;
+      this.#view = new DataView(bigger.buffer);
+    }
+    this.#length = needed;
+    return start;
+  }
+}
+
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((octet, i) => octet === b[i]);
+}
+
+const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, '0'));
+
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const octet of bytes) text += HEX[octet];
+  return text;
+}
+
+/** Inverse of `toHex`; throws `RangeError` on anything but pairs of hex digits. */
+export function fromHex(text: string): Uint8Array {
+  if (!/^(?:[0-9a-fA-F]{2})*$/.test(text))
+    throw new RangeError(`expected pairs of hex digits, got "${text.slice(0, 20)}"`);
+  const out = new Uint8Array(text.length / 2);
+  for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  return out;
+}
+
+const UTF8_ENCODER = new TextEncoder();
+const UTF8_DECODER = new TextDecoder();
+
+export const utf8 = (text: string): Uint8Array => UTF8_ENCODER.encode(text);
+/** Lossy: malformed sequences become U+FFFD. */
+export const fromUtf8 = (bytes: Uint8Array): string => UTF8_DECODER.decode(bytes);
