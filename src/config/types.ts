@@ -13,6 +13,8 @@ export interface Config {
   readonly probes: readonly ProbeConfig[];
   readonly telemetry: { readonly prometheus: { readonly address: IpAddress; readonly port: number } | undefined };
   readonly crypto: { readonly provider: 'node' | 'noble' };
+  /** `debug.export_keys`: a directory for Wireshark key tables; the daemon also wants `--allow-key-export`. */
+  readonly debug: { readonly exportKeysDir: string | undefined };
 }
 
 export interface ConnectorConfig {

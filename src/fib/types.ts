@@ -25,10 +25,17 @@ export interface FibRoute {
   readonly via: readonly string[];
 }
 
-/** LAN traffic that may use the learned routes. */
+/**
+ * One policy row for LAN traffic, in order, first match wins: `tunnels` may use the learned routes (table 7700),
+ * `wan` overrides them (direct internet access: the main table). What no row names never sees table 7700.
+ */
 export interface FibPermit {
   readonly source: Prefix;
+  /** Arriving on this LAN interface only. */
   readonly interface: string | undefined;
+  /** Undefined: any destination. */
+  readonly destination: Prefix | undefined;
+  readonly use: 'tunnels' | 'wan';
 }
 
 /** Everything the kernel should hold of ours; `desired()` builds the objects from it. */
