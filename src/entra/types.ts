@@ -36,7 +36,10 @@ export interface WantedDeviceLink {
   readonly ike: IkeSuiteNames;
   readonly ipsec: IpsecSuiteNames;
   readonly saLifetimeSec: number;
-  /** Index 0 = zone 1. Two for `zone`. */
+  /**
+   * The keys this box has stored; index 0 = zone 1, two for `zone`. They decide: a link in the tenant with other keys is replaced.
+   * Empty = nothing stored: the keys of an existing link are taken over, those of a new link are generated. Store what `registered` returns.
+   */
   readonly psks: readonly Secret[];
 }
 
@@ -50,6 +53,8 @@ export interface RegisteredLink {
     readonly msftAsn: number;
     readonly msftBgpAddress: IpAddress;
     readonly region: string;
+    /** The key of this zone's tunnel as the tenant holds it: the wanted, the taken over or the generated one. */
+    readonly psk: Secret;
   }[];
 }
 
@@ -70,3 +75,16 @@ export type EntraOutput =
       readonly message: string;
       readonly retryInMs: number | undefined;
     };
+
+/** Where the registration stands, for status pages. */
+export interface EntraView {
+  readonly state: 'idle' | 'pending' | 'registered' | 'failed';
+  /** The step in progress, or the failure as one sentence with its remedy. */
+  readonly detail: string;
+  readonly code: string | undefined;
+  /** Until the next attempt; only when `failed`. */
+  readonly retryInMs: number | undefined;
+  /** Kept from the last success while a later run is pending or has failed. */
+  readonly remoteNetworkId: string | undefined;
+  readonly links: readonly RegisteredLink[];
+}
