@@ -36,11 +36,13 @@ export interface WantedDeviceLink {
   readonly ike: IkeSuiteNames;
   readonly ipsec: IpsecSuiteNames;
   readonly saLifetimeSec: number;
-  /**
-   * The keys this box has stored; index 0 = zone 1, two for `zone`. They decide: a link in the tenant with other keys is replaced.
-   * Empty = nothing stored: the keys of an existing link are taken over, those of a new link are generated. Store what `registered` returns.
-   */
+  /** Index 0 = zone 1. Two for `zone`. They decide: a link in the tenant with other keys is replaced. */
   readonly psks: readonly Secret[];
+  /**
+   * True when `psks` were generated just now, because this box has none stored: then an existing link keeps its keys,
+   * which `registered` hands over to be stored.
+   */
+  readonly psksAreFresh?: boolean;
 }
 
 /** Microsoft's half of one link, zones in our order (zone 1 first), matched by BGP address. */
@@ -53,8 +55,6 @@ export interface RegisteredLink {
     readonly msftAsn: number;
     readonly msftBgpAddress: IpAddress;
     readonly region: string;
-    /** The key of this zone's tunnel as the tenant holds it: the wanted, the taken over or the generated one. */
-    readonly psk: Secret;
   }[];
 }
 
@@ -67,7 +67,13 @@ export type EntraInput =
 export type EntraOutput =
   | { readonly kind: 'request'; readonly id: number; readonly request: HttpRequest }
   | { readonly kind: 'progress'; readonly step: string; readonly detail: string }
-  | { readonly kind: 'registered'; readonly remoteNetworkId: string; readonly links: readonly RegisteredLink[] }
+  | {
+      readonly kind: 'registered';
+      readonly remoteNetworkId: string;
+      readonly links: readonly RegisteredLink[];
+      /** The keys in force of every link, zone 1 first: the wanted ones, or with `psksAreFresh` those found in the tenant. */
+      readonly psks: readonly { readonly link: string; readonly keys: readonly Secret[] }[];
+    }
   /** One sentence and a remedy. `retryInMs` undefined: an administrator must act; it is still tried again, slowly. */
   | {
       readonly kind: 'failed';
