@@ -2,6 +2,8 @@ import type { IpAddress, Prefix } from '../lib/ip.ts';
 
 /** Kernel state that belongs to us, design: table 7700, protocol 77, rule priorities 7700–7799, nexthop ids from 7700. */
 export const TABLE = 7700;
+/** RT_TABLE_MAIN: for traffic that our table must not see. */
+export const MAIN_TABLE = 254;
 export const PROTOCOL = 77;
 export const MARK = 0x7700;
 export const MARK_MASK = 0xff00;

@@ -1,0 +1,65 @@
+import { Reader, Writer } from '../../lib/bytes.ts';
+import { ipFromBytes, maskedPrefix } from '../../lib/ip.ts';
+import type { KernelObject } from '../types.ts';
+import { PROTOCOL, TABLE } from '../types.ts';
+import { AF_INET, addressFamily, host32, isIpFamily, readAttributes, writeAttribute, writeU32 } from './rtnetlink.ts';
+
+type Route = Extract<KernelObject, { kind: 'route' }>;
+
+/** linux/rtnetlink.h */
+const Rta = { Destination: 1, Priority: 6, PreferredSource: 7, Table: 15, NexthopId: 30 } as const;
+/** RT_SCOPE_LINK: no gateway, the far end of the tunnel is the link. RT_SCOPE_NOWHERE: any scope, in a delete. */
+const Scope = { Link: 253, Nowhere: 255 } as const;
+const Type = { Any: 0, Unicast: 1 } as const;
+/** RTM_F_CLONED: an entry of the route cache (IPv6 exceptions), not a route. */
+const CLONED = 0x200;
+
+/** Payload of RTM_NEWROUTE: `struct rtmsg`, then attributes. */
+export function encodeRoute(object: Route): Uint8Array {
+  const w = writeHead(object, Scope.Link, Type.Unicast);
+  writeU32(w, Rta.NexthopId, object.nexthop);
+  if (object.source !== undefined) writeAttribute(w, Rta.PreferredSource, object.source.bytes);
+  return w.finish();
+}
+
+/** Payload of RTM_DELROUTE: whatever the nexthop, but only a route of our protocol. */
+export function encodeRouteDelete(object: Route): Uint8Array {
+  return writeHead(object, Scope.Nowhere, Type.Any).finish();
+}
+
+/**
+ * Undefined unless protocol and table are ours; so is a route with a TOS or metric, which we never make.
+ * One without nexthop object decodes with nexthop 0, so that a diff puts it right.
+ */
+export function decodeRoute(payload: Uint8Array): Route | undefined {
+  const r = new Reader(payload);
+  const family = r.u8();
+  const length = r.u8();
+  r.skip(1); // source length: not for IPv4
+  const tos = r.u8();
+  r.skip(1); // table, if it fits in 8 bits; ours does not
+  const protocol = r.u8();
+  r.skip(2); // scope, type
+  const flags = host32(r.u32());
+  if (!isIpFamily(family) || protocol !== PROTOCOL || tos !== 0 || (flags & CLONED) !== 0) return undefined;
+  const attributes = readAttributes(r);
+  if (attributes.u32(Rta.Table) !== TABLE || (attributes.u32(Rta.Priority) ?? 0) !== 0) return undefined;
+  const any = ipFromBytes(new Uint8Array(family === AF_INET ? 4 : 16)); // the kernel leaves 0.0.0.0/0 out
+  return {
+    kind: 'route',
+    prefix: maskedPrefix(attributes.ip(Rta.Destination) ?? any, length),
+    table: TABLE,
+    nexthop: attributes.u32(Rta.NexthopId) ?? 0,
+    source: attributes.ip(Rta.PreferredSource),
+  };
+}
+
+function writeHead(object: Route, scope: number, type: number): Writer {
+  const { address, length } = object.prefix;
+  const w = new Writer(64);
+  w.u8(addressFamily(address)).u8(length).u8(0).u8(0); // family, lengths, TOS
+  w.u8(0).u8(PROTOCOL).u8(scope).u8(type).u32(0); // table goes into its attribute
+  writeU32(w, Rta.Table, object.table);
+  writeAttribute(w, Rta.Destination, address.bytes);
+  return w;
+}

@@ -1,0 +1,65 @@
+import { formatObject, identity } from '../../src/fib/format.ts';
+import type { KernelChange, KernelObject } from '../../src/fib/types.ts';
+import { equalIp } from '../../src/lib/ip.ts';
+
+/**
+ * What Linux does with our objects: it refuses a change that refers to something absent or deletes something absent,
+ * and drops what depends on a deleted nexthop or address without a word.
+ */
+export class KernelModel {
+  #objects: KernelObject[] = [];
+
+  constructor(objects: readonly KernelObject[]) {
+    for (const object of objects) this.apply({ op: 'add', object });
+  }
+
+  objects(): KernelObject[] {
+    return [...this.#objects];
+  }
+
+  apply({ op, object }: KernelChange): void {
+    const at = this.#objects.findIndex((held) => identity(held) === identity(object));
+    if (op === 'delete') {
+      if (at < 0) throw new Error(`no such object: ${formatObject(object)}`);
+      this.#objects.splice(at, 1);
+      this.#dropDependents(object);
+      return;
+    }
+    if (op === 'add' && at >= 0) throw new Error(`exists: ${formatObject(object)}`);
+    if (op === 'replace' && this.#objects[at]?.kind !== object.kind) throw new Error(`other: ${formatObject(object)}`);
+    this.#refuseDangling(object);
+    if (at < 0) this.#objects.push(object);
+    else this.#objects[at] = object;
+  }
+
+  #refuseDangling(object: KernelObject): void {
+    const ids = object.kind === 'route' ? [object.nexthop] : object.kind === 'nexthop-group' ? object.members : [];
+    if (!ids.every((id) => this.#has(id))) throw new Error(`unknown nexthop: ${formatObject(object)}`);
+    if (object.kind === 'nexthop-group' && ids.length === 0) throw new Error(`empty group ${object.id}`);
+    if (object.kind !== 'route' || object.source === undefined) return;
+    const { source } = object;
+    if (!this.#objects.some((held) => held.kind === 'address' && equalIp(held.address, source)))
+      throw new Error(`source is not local: ${formatObject(object)}`);
+  }
+
+  #dropDependents(deleted: KernelObject): void {
+    if (deleted.kind === 'address') {
+      const local = this.#objects.some((held) => held.kind === 'address' && equalIp(held.address, deleted.address));
+      if (local) return;
+      this.#objects = this.#objects.filter(
+        (held) => held.kind !== 'route' || held.source === undefined || !equalIp(held.source, deleted.address),
+      );
+    }
+    if (deleted.kind !== 'nexthop' && deleted.kind !== 'nexthop-group') return;
+    this.#objects = this.#objects
+      .map((held) =>
+        held.kind === 'nexthop-group' ? { ...held, members: held.members.filter((id) => id !== deleted.id) } : held,
+      )
+      .filter((held) => held.kind !== 'nexthop-group' || held.members.length > 0);
+    this.#objects = this.#objects.filter((held) => held.kind !== 'route' || this.#has(held.nexthop));
+  }
+
+  #has(id: number): boolean {
+    return this.#objects.some((held) => (held.kind === 'nexthop' || held.kind === 'nexthop-group') && held.id === id);
+  }
+}

@@ -1,0 +1,64 @@
+import { fc, test } from '@fast-check/vitest';
+import { describe, expect } from 'vitest';
+import type { KernelObject } from '../../src/fib/types.ts';
+import { decodeObject, encodeChange } from '../../src/fib/wire/kernel-object.ts';
+import { Rtm } from '../../src/fib/wire/rtnetlink.ts';
+import { prefixArb, v4Arb } from './fib-arbitrary.ts';
+
+const u32 = fc.integer({ min: 0, max: 0xffffffff });
+const optional = <T>(arb: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arb, { nil: undefined });
+const nexthopId = fc.integer({ min: 77_000, max: 77_999 });
+const members = fc.uniqueArray(nexthopId, { minLength: 1, maxLength: 100 });
+
+const objectArb: fc.Arbitrary<KernelObject> = fc.oneof(
+  fc.record({ kind: fc.constant('address' as const), address: v4Arb, interfaceIndex: u32 }),
+  fc.record({ kind: fc.constant('nexthop' as const), id: nexthopId, interfaceIndex: u32 }),
+  fc.record({
+    kind: fc.constant('nexthop-group' as const),
+    id: nexthopId,
+    members: members.map((ids) => ids.sort((a, b) => a - b)),
+  }),
+  fc.record({
+    kind: fc.constant('route' as const),
+    prefix: prefixArb,
+    table: fc.constant(7700),
+    nexthop: u32,
+    source: optional(v4Arb),
+  }),
+  fc.record({
+    kind: fc.constant('rule' as const),
+    priority: fc.integer({ min: 7700, max: 7799 }),
+    table: u32,
+    source: optional(prefixArb),
+    destination: optional(prefixArb),
+    interface: optional(fc.stringMatching(/^[a-z0-9.@-]{1,15}$/)),
+    mark: optional(fc.record({ value: u32, mask: u32 })),
+  }),
+);
+
+describe('rtnetlink codec', () => {
+  test.prop([objectArb])('decode(encode(x)) = x', (object) => {
+    expect(decodeObject(encodeChange({ op: 'add', object }))).toEqual({ ok: true, value: object });
+  });
+
+  test.prop([fc.constantFrom(...Object.values(Rtm)), fc.uint8Array({ maxLength: 200 })])(
+    'any payload gives a Result',
+    (type, payload) => {
+      const result = decodeObject({ type, flags: 0, payload });
+      expect(typeof result.ok).toBe('boolean');
+    },
+  );
+
+  test.prop([objectArb, fc.integer({ min: 1, max: 3 })])(
+    'a message cut within an attribute is an error',
+    (object, cut) => {
+      const { type, payload } = encodeChange({ op: 'add', object });
+      const beyond = Uint8Array.of(...payload, ...ATTRIBUTE.subarray(0, 4 + cut));
+      const result = decodeObject({ type, flags: 0, payload: beyond });
+      expect(result).toMatchObject({ ok: false, error: { code: 'truncated', offset: payload.length + 4 } });
+    },
+  );
+});
+
+/** Eight octets of a type we do not know, in host order. */
+const ATTRIBUTE = new Uint8Array(Uint16Array.of(8, 1000, 0, 0).buffer);

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { desired } from '../../../src/fib/desired.ts';
+import { diff } from '../../../src/fib/diff.ts';
+import { formatObject } from '../../../src/fib/format.ts';
+import type { KernelObject } from '../../../src/fib/types.ts';
+import { names, permit, route, tunnel, twoZones } from './fib-input.ts';
+
+const BOTH = [route('52.96.0.0/14', 'tw0', 'tw1'), route('40.96.0.0/13', 'tw0', 'tw1')];
+
+describe('diff', () => {
+  it('builds bottom up', () => {
+    const input = twoZones({ tunnels: [tunnel(0)], routes: [route('52.96.0.0/14', 'tw0', 'tw1')] });
+    expect(text([], desired(input))).toEqual([
+      'add address 169.254.21.1 dev tw0',
+      'add nexthop id 77000 dev tw0',
+      'add route 169.254.21.2/32 table 7700 nhid 77000 src 169.254.21.1',
+      'add route 52.96.0.0/14 table 7700 nhid 77000 src 169.254.21.1',
+      'add rule 7700: fwmark 0x7700/0xff00 lookup main',
+      'add rule 7701: from 169.254.21.1/32 lookup 7700',
+      'add rule 7702: to 169.254.21.2/32 lookup 7700',
+    ]);
+  });
+
+  it('fails a tunnel over with one delete, however many routes there are', () => {
+    const before = desired(twoZones({ routes: BOTH }));
+    const after = desired(twoZones({ routes: BOTH, tunnels: [tunnel(0), tunnel(1, { up: false })] }));
+    expect(text(before, after)).toEqual(['delete nexthop id 77001 dev tw1']);
+  });
+
+  it('brings a tunnel back without touching a learned route', () => {
+    const before = desired(twoZones({ routes: BOTH, tunnels: [tunnel(0), tunnel(1, { up: false })] }));
+    const after = desired(twoZones({ routes: BOTH }));
+    expect(text(before, after)).toEqual([
+      'add nexthop id 77001 dev tw1',
+      'replace nexthop id 77103 group 77000/77001',
+      'add route 169.254.22.2/32 table 7700 nhid 77001 src 169.254.21.1',
+    ]);
+  });
+
+  it('deletes nothing that the kernel already dropped with the last member of a group', () => {
+    const before = desired(twoZones({ routes: BOTH, tunnels: [tunnel(0), tunnel(1, { up: false })] }));
+    const after = desired(twoZones({ tunnels: [tunnel(0, { up: false }), tunnel(1, { up: false })] }));
+    expect(text(before, after)).toEqual(['delete nexthop id 77000 dev tw0']);
+  });
+
+  it('moves routes off a group before it deletes the group', () => {
+    const before = desired(twoZones({ routes: [route('52.96.0.0/14', 'tw0', 'tw1')] }));
+    const after = desired(twoZones({ routes: [route('52.96.0.0/14', 'tw0')] }));
+    expect(text(before, after)).toEqual([
+      'replace route 52.96.0.0/14 table 7700 nhid 77000 src 169.254.21.1',
+      'delete nexthop id 77103 group 77000/77001',
+    ]);
+  });
+
+  it('adds new policy rows before it deletes old ones', () => {
+    const before = desired(twoZones({ permits: [permit('10.1.20.0/24', 'tunnels')] }));
+    const after = desired(twoZones({ permits: [permit('10.1.30.0/24', 'tunnels')] }));
+    expect(text(before, after)).toEqual([
+      'add rule 7720: from 10.1.30.0/24 lookup 7700',
+      'delete rule 7720: from 10.1.20.0/24 lookup 7700',
+    ]);
+  });
+
+  it('clears routes with their nexthops, then rules, then addresses', () => {
+    const kinds = diff(desired(twoZones({ routes: BOTH })), []).map(({ op, object }) => `${op} ${object.kind}`);
+    expect([...new Set(kinds)]).toEqual(['delete nexthop', 'delete rule', 'delete address']);
+  });
+
+  it('puts right what carries our mark in a shape we never make', () => {
+    const [address, nexthop] = desired(twoZones({ tunnels: [tunnel(0)] }));
+    const foreign: KernelObject = { kind: 'nexthop-group', id: 77_000, members: [77_005] };
+    expect(
+      text(
+        [foreign],
+        [address, nexthop].flatMap((object) => object ?? []),
+      ),
+    ).toEqual([
+      'delete nexthop id 77000 group 77005',
+      'add address 169.254.21.1 dev tw0',
+      'add nexthop id 77000 dev tw0',
+    ]);
+  });
+});
+
+const text = (before: readonly KernelObject[], after: readonly KernelObject[]): string[] =>
+  diff(before, after).map(({ op, object }) => `${op} ${formatObject(object, names)}`);
