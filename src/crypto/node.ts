@@ -1,0 +1,120 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createDiffieHellman,
+  createECDH,
+  createHash,
+  createHmac,
+  createSecretKey,
+  randomFillSync,
+  timingSafeEqual,
+} from 'node:crypto';
+import { concat } from '../lib/bytes.ts';
+import { err, ok } from '../lib/result.ts';
+import { requireCbcArguments, requireGcmArguments } from './arguments.ts';
+import { ECP_GROUPS, UNCOMPRESSED_POINT } from './ecp.ts';
+import { drawPrivateValue, integerToOctets, octetsToInteger } from './integer.ts';
+import { isValidModpPublicValue, MODP_GROUPS, MODP_OCTETS } from './modp.ts';
+import type { CryptoProvider, HashName, KeyExchange, Random } from './types.ts';
+
+const TAG_OCTETS = 16;
+const OPENSSL_HASH: Readonly<Record<HashName, string>> = {
+  sha1: 'sha1',
+  'sha2-256': 'sha256',
+  'sha2-384': 'sha384',
+};
+
+/** OpenSSL's generator; blocks until the kernel's pool is seeded. */
+export const systemRandom: Random = {
+  bytes: (length) => randomFillSync(new Uint8Array(length)),
+};
+
+/**
+ * OpenSSL through `node:crypto`: constant time, and validated where Node is linked to a validated OpenSSL.
+ * Keys go in as KeyObjects: on Node 24 a plain buffer costs three times the whole operation.
+ */
+export const nodeCrypto: CryptoProvider = {
+  name: 'node',
+  hash: (hash, data) => plain(createHash(OPENSSL_HASH[hash]).update(data).digest()),
+  hmac: (hash, key, data) => plain(createHmac(OPENSSL_HASH[hash], createSecretKey(key)).update(data).digest()),
+
+  aesCbcEncrypt(key, iv, plaintext) {
+    requireCbcArguments(key, iv, plaintext);
+    const cipher = createCipheriv(`aes-${8 * key.length}-cbc`, createSecretKey(key), iv).setAutoPadding(false);
+    return concat(cipher.update(plaintext), cipher.final());
+  },
+  aesCbcDecrypt(key, iv, ciphertext) {
+    requireCbcArguments(key, iv, ciphertext);
+    const decipher = createDecipheriv(`aes-${8 * key.length}-cbc`, createSecretKey(key), iv).setAutoPadding(false);
+    return concat(decipher.update(ciphertext), decipher.final());
+  },
+
+  aesGcmSeal(key, nonce, aad, plaintext) {
+    const cipher = createCipheriv(gcmName(key, nonce), createSecretKey(key), nonce, { authTagLength: TAG_OCTETS });
+    cipher.setAAD(aad);
+    return concat(cipher.update(plaintext), cipher.final(), cipher.getAuthTag());
+  },
+  aesGcmOpen(key, nonce, aad, sealed) {
+    const decipher = createDecipheriv(gcmName(key, nonce), createSecretKey(key), nonce, { authTagLength: TAG_OCTETS });
+    const tagAt = sealed.length - TAG_OCTETS;
+    if (tagAt < 0) return undefined;
+    decipher.setAAD(aad).setAuthTag(sealed.subarray(tagAt));
+    const plaintext = decipher.update(sealed.subarray(0, tagAt));
+    try {
+      decipher.final();
+    } catch {
+      return undefined; // final() has no other way to say that the tag does not verify
+    }
+    return plain(plaintext);
+  },
+
+  keyExchange(group, random) {
+    return group === 19 || group === 20 ? ecpExchange(group, random) : modpExchange(group, random);
+  },
+  equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
+};
+
+/** RFC 5903. */
+function ecpExchange(group: 19 | 20, random: Random): KeyExchange {
+  const { curve, fieldOctets, order } = ECP_GROUPS[group];
+  const ecdh = createECDH(curve);
+  ecdh.setPrivateKey(drawPrivateValue(random, order));
+  return {
+    group,
+    publicValue: plain(ecdh.getPublicKey()).slice(UNCOMPRESSED_POINT.length),
+    agree(peerPublicValue) {
+      if (peerPublicValue.length !== 2 * fieldOctets) return err('bad-public-value');
+      try {
+        return ok(plain(ecdh.computeSecret(concat(UNCOMPRESSED_POINT, peerPublicValue))));
+      } catch {
+        return err('bad-public-value'); // OpenSSL refuses a point that is not on the curve
+      }
+    },
+  };
+}
+
+/** RFC 3526 and RFC 5114; OpenSSL drops leading zeros of a public value, the wire wants them (RFC 7296 §3.4). */
+function modpExchange(group: 14 | 24, random: Random): KeyExchange {
+  const parameters = MODP_GROUPS[group];
+  const toOctets = (value: bigint): Uint8Array => integerToOctets(value, MODP_OCTETS);
+  const dh = createDiffieHellman(toOctets(parameters.prime), toOctets(parameters.generator));
+  dh.setPrivateKey(drawPrivateValue(random, parameters.privateLimit));
+  return {
+    group,
+    publicValue: toOctets(octetsToInteger(dh.generateKeys())),
+    agree(peerPublicValue) {
+      if (!isValidModpPublicValue(parameters, peerPublicValue)) return err('bad-public-value');
+      return ok(toOctets(octetsToInteger(dh.computeSecret(peerPublicValue))));
+    },
+  };
+}
+
+/** A Uint8Array over the octets of a Buffer: `slice` of a Buffer is a view and its JSON differs, which would surprise the cores. */
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+function gcmName(key: Uint8Array, nonce: Uint8Array): 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' {
+  requireGcmArguments(key, nonce);
+  return key.length === 16 ? 'aes-128-gcm' : key.length === 24 ? 'aes-192-gcm' : 'aes-256-gcm';
+}
