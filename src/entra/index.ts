@@ -1,0 +1,1 @@
+export { EntraRegistration } from './registration.ts';
