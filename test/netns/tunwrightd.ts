@@ -5,9 +5,10 @@ import { stringify } from 'yaml';
 import type { IkeHistoryView, NeighborView, SaView, StatusView, TunnelView } from '../../src/admin/wire.ts';
 import { eventually } from './eventually.ts';
 import type { Exit, RunningProcess } from './process.ts';
+import { ROOT } from './repository.ts';
 import type { Topology } from './topology.ts';
 
-const PROGRAM = join(import.meta.dirname, '../../dist/main.js');
+const PROGRAM = join(ROOT, 'dist/main.js');
 
 export interface TunwrightdOptions {
   /** The configuration document, written as YAML. A string is written as it is. */

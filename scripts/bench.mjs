@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+/** `npm run bench -- NAME`: set up, then one benchmark; prints a table and writes bench/results/NAME.json. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { installPeers, whyNoNamespaceTests } from './peers.mjs';
+import { main, ROOT, run, StepError, step } from './steps.mjs';
+
+await main('bench', async () => {
+  const suffix = '.bench.ts';
+  const names = (await readdir(join(ROOT, 'bench')))
+    .filter((file) => file.endsWith(suffix))
+    .map((file) => file.slice(0, -suffix.length));
+  const [name, ...args] = process.argv.slice(2);
+  if (name === undefined || !names.includes(name)) {
+    throw new StepError(
+      `${name === undefined ? 'a name is needed' : `there is no bench "${name}"`}: npm run bench -- ${names.join('|')}`,
+    );
+  }
+  const obstacle = whyNoNamespaceTests();
+  if (obstacle !== undefined) throw new StepError(`the benches run in network namespaces, and ${obstacle}`);
+  const { code } = await run(process.execPath, ['scripts/setup.mjs'], { show: true });
+  if (code !== 0) throw new StepError('nothing was measured, because the set-up failed');
+  await step('real peers', installPeers);
+  await step('bench', compile);
+  const measured = await run(process.execPath, [`.setup/bench/bench/${name}.bench.js`, ...args], { show: true });
+  if (measured.code !== 0) throw new StepError(`${name} did not finish`);
+});
+
+async function compile() {
+  const { code, output } = await run(process.execPath, [
+    'node_modules/typescript/bin/tsc',
+    '-p',
+    'bench/tsconfig.json',
+  ]);
+  if (code !== 0) throw new StepError('the benches do not compile', output);
+  return 'compiled';
+}
