@@ -1,4 +1,7 @@
 import type { IpAddress, Prefix } from '../lib/ip.ts';
+import type { AsPathSegment } from './wire/as-path.ts';
+
+export type { AsPathSegment } from './wire/as-path.ts';
 
 export interface BgpConfig {
   /** 1 to 4294967295; above 65535 the OPEN carries AS_TRANS and capability 65 (RFC 6793). */
@@ -12,11 +15,14 @@ export interface BgpConfig {
   readonly holdTimeSec: number;
   /** Never dials, waits for the peer. */
   readonly passive: boolean;
-  /** Accepted prefixes above which the session ends with Cease/1 (RFC 4486). */
+  /** Received prefixes, before import policy, above which the session ends with Cease/1 (RFC 4486). */
   readonly maxPrefixes: number;
 }
 
-/** The FSM may see two connections for one peer (ours and the peer's, RFC 4271 §6.8); the shell names them. */
+/**
+ * The FSM may see two connections for one peer (ours and the peer's, RFC 4271 §6.8). Each has a number of its own:
+ * those the session dials count up from 1, the shell names accepted ones with negative numbers.
+ */
 export type BgpInput =
   | { readonly kind: 'start' }
   /** Administrative or tunnel loss: Cease with `subcode` (RFC 4486), then idle until `start`. */
@@ -34,8 +40,11 @@ export type BgpOutput =
   | { readonly kind: 'send'; readonly connection: number; readonly bytes: Uint8Array }
   /** After what was sent has left. */
   | { readonly kind: 'close'; readonly connection: number }
-  | { readonly kind: 'up' }
+  /** Established. `routerId` is the peer's BGP Identifier, a tie breaker of the decision process. */
+  | { readonly kind: 'up'; readonly routerId: IpAddress }
+  /** Was Established; all routes of the peer are void. */
   | { readonly kind: 'down'; readonly reason: string }
+  /** The two lists have no prefix in common. */
   | { readonly kind: 'routes'; readonly announced: readonly BgpRoute[]; readonly withdrawn: readonly Prefix[] }
   /** End-of-RIB marker, RFC 4724 §2. */
   | { readonly kind: 'end-of-rib' }
@@ -61,11 +70,6 @@ export interface PathAttributes {
   readonly largeCommunities: readonly (readonly [number, number, number])[];
   /** Unknown transitive attributes, kept with the partial bit set. */
   readonly unknown: readonly { readonly flags: number; readonly type: number; readonly bytes: Uint8Array }[];
-}
-
-export interface AsPathSegment {
-  readonly type: 'set' | 'sequence' | 'confed-set' | 'confed-sequence';
-  readonly asns: readonly number[];
 }
 
 export type BgpState = 'idle' | 'connect' | 'active' | 'opensent' | 'openconfirm' | 'established';

@@ -1,0 +1,99 @@
+import { after, type Instant, TimerTable } from '../lib/time.ts';
+import type { Negotiated } from './negotiation.ts';
+import type { WireContext } from './wire/attributes.ts';
+import { ErrorCode, FsmSubcode, MessageType } from './wire/iana.ts';
+import { type BgpMessage, decodeMessage, type Frame, MessageStream } from './wire/message.ts';
+import { type ProtocolError, protocolError } from './wire/notification.ts';
+
+export type ConnectionState =
+  | { readonly kind: 'opensent' }
+  | { readonly kind: 'openconfirm'; readonly negotiated: Negotiated }
+  | { readonly kind: 'established'; readonly negotiated: Negotiated; readonly since: Instant };
+
+/** A message the state allows, or the error it makes. */
+export type Received = BgpMessage | { readonly kind: 'error'; readonly error: ProtocolError };
+
+/** RFC 4271 §8.2.2, OpenSent: a large value, 4 minutes suggested. */
+const LARGE_HOLD_MS = 240_000;
+/** RFC 4271 §4.2: before the OPENs only the header and OPEN itself are read, which no negotiation changes. */
+const BEFORE_OPEN: WireContext = { asnOctets: 2 };
+
+/**
+ * One TCP connection of a session, from its OPEN on: the states OpenSent, OpenConfirm and Established of
+ * RFC 4271 §8.2.2, which a session may go through on two connections at a time. Sends nothing itself.
+ */
+export class Connection {
+  readonly number: number;
+  readonly incoming: boolean;
+  readonly timers = new TimerTable<'hold' | 'keepalive'>();
+  readonly #stream = new MessageStream();
+  #state: ConnectionState = { kind: 'opensent' };
+
+  /** Our OPEN goes out with this. */
+  constructor(number: number, incoming: boolean, now: Instant) {
+    this.number = number;
+    this.incoming = incoming;
+    this.timers.set('hold', after(now, LARGE_HOLD_MS));
+  }
+
+  get state(): ConnectionState {
+    return this.#state;
+  }
+  get context(): WireContext {
+    return this.#state.kind === 'opensent' ? BEFORE_OPEN : this.#state.negotiated.context;
+  }
+
+  push(bytes: Uint8Array): void {
+    this.#stream.push(bytes);
+  }
+
+  /** The next message, `undefined` when more octets are needed. After an error the connection has to be closed. */
+  next(now: Instant): Received | undefined {
+    const frame = this.#stream.next();
+    if (!frame.ok) return { kind: 'error', error: frame.error };
+    if (frame.value === undefined) return undefined;
+    const unexpected = this.#unexpected(frame.value);
+    if (unexpected !== undefined) return { kind: 'error', error: unexpected };
+    const message = decodeMessage(frame.value, this.context);
+    if (!message.ok) return { kind: 'error', error: message.error };
+    this.#restartHold(now);
+    return message.value;
+  }
+
+  /** The peer's OPEN is accepted: OpenSent → OpenConfirm. */
+  confirm(negotiated: Negotiated, now: Instant): void {
+    this.#state = { kind: 'openconfirm', negotiated };
+    this.#restartHold(now);
+  }
+
+  /** The peer's first KEEPALIVE came: OpenConfirm → Established. */
+  establish(negotiated: Negotiated, now: Instant): void {
+    this.#state = { kind: 'established', negotiated, since: now };
+  }
+
+  /** RFC 6608 when the state does not allow the type. A NOTIFICATION is welcome everywhere. */
+  #unexpected(frame: Frame): ProtocolError | undefined {
+    const state = this.#state.kind;
+    if (frame.type === MessageType.Notification || ALLOWED[state].types.includes(frame.type)) return undefined;
+    const detail = `message type ${frame.type} is not expected in state ${state}`;
+    return protocolError(ErrorCode.FiniteStateMachine, ALLOWED[state].subcode, detail, Uint8Array.of(frame.type));
+  }
+
+  #restartHold(now: Instant): void {
+    if (this.#state.kind === 'opensent') return;
+    const { holdTimeSec } = this.#state.negotiated;
+    if (holdTimeSec === 0) this.timers.stop('hold');
+    else this.timers.set('hold', after(now, holdTimeSec * 1000));
+  }
+}
+
+const ALLOWED: Readonly<
+  Record<ConnectionState['kind'], { readonly types: readonly number[]; readonly subcode: number }>
+> = {
+  opensent: { types: [MessageType.Open], subcode: FsmSubcode.InOpenSent },
+  openconfirm: { types: [MessageType.Keepalive], subcode: FsmSubcode.InOpenConfirm },
+  established: {
+    types: [MessageType.Update, MessageType.Keepalive, MessageType.RouteRefresh],
+    subcode: FsmSubcode.InEstablished,
+  },
+};

@@ -1,0 +1,55 @@
+import { formatIp, type IpAddress } from '../lib/ip.ts';
+import { CeaseSubcode, ErrorCode, OpenSubcode } from './wire/iana.ts';
+import { describeNotification, type NotificationMessage } from './wire/notification.ts';
+
+/** The two ends of a session, for sentences about it. */
+export interface SessionEnds {
+  readonly localAs: number;
+  readonly localAddress: IpAddress;
+  readonly peerAddress: IpAddress;
+}
+
+/** A session that the peer ended, with the remedy when the code tells one. */
+export function explainReceived(n: NotificationMessage, ends: SessionEnds): string {
+  const what = `peer ${formatIp(ends.peerAddress)} ended the session: ${describeNotification(n)}`;
+  const hint = remedy(n, ends);
+  return hint === undefined ? what : `${what}: ${hint}`;
+}
+
+/** TCP that never came up. `reason` is the shell's. */
+export function explainUnreachable(reason: string, ends: SessionEnds): string {
+  return (
+    `cannot connect to ${formatIp(ends.peerAddress)} port 179: ${reason}: check that the tunnel is up, ` +
+    `and that the peer has a session with ${formatIp(ends.localAddress)}`
+  );
+}
+
+/** TCP that ended without a NOTIFICATION. */
+export function explainClosed(state: string, reason: string, ends: SessionEnds): string {
+  const what = `peer ${formatIp(ends.peerAddress)} closed the connection in state ${state}: ${reason}`;
+  if (state !== 'opensent') return what;
+  return `${what}: it has probably no session configured for ${formatIp(ends.localAddress)}`;
+}
+
+export function explainHoldExpired(state: string, ends: SessionEnds): string {
+  const peer = formatIp(ends.peerAddress);
+  if (state === 'opensent') return `hold timer expired: ${peer} accepted the connection but sent no OPEN`;
+  return `hold timer expired: nothing came from ${peer}: the tunnel or the peer is gone`;
+}
+
+function remedy(n: NotificationMessage, ends: SessionEnds): string | undefined {
+  if (n.code === ErrorCode.Open) {
+    if (n.subcode === OpenSubcode.BadPeerAs) {
+      return `we announced AS ${ends.localAs}, the peer expects another: correct links[].bgp.asn or the peer`;
+    }
+    if (n.subcode === OpenSubcode.BadBgpIdentifier) return 'both ends use the same BGP Identifier';
+    if (n.subcode === OpenSubcode.UnacceptableHoldTime) return 'the peer wants a longer hold time: links[].bgp.hold';
+  }
+  if (n.code === ErrorCode.Cease) {
+    if (n.subcode === CeaseSubcode.MaxPrefixes) return 'we advertise more prefixes than the peer accepts';
+    if (n.subcode === CeaseSubcode.ConnectionRejected || n.subcode === CeaseSubcode.PeerDeconfigured) {
+      return `the peer has no active session with ${formatIp(ends.localAddress)}`;
+    }
+  }
+  return undefined;
+}

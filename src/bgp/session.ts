@@ -1,0 +1,447 @@
+import type { Random } from '../crypto/types.ts';
+import { Writer } from '../lib/bytes.ts';
+import { formatIp, prefixKey } from '../lib/ip.ts';
+import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
+import { AdjRibOut, differenceUpdates, END_OF_RIB } from './adj-rib-out.ts';
+import { Backoff } from './backoff.ts';
+import { survivor } from './collision.ts';
+import { Connection } from './connection.ts';
+import { explainClosed, explainHoldExpired, explainReceived, explainUnreachable } from './explain.ts';
+import { isIpv4Unicast, localOpen, type Negotiated, negotiate } from './negotiation.ts';
+import type { BgpConfig, BgpInput, BgpOutput, BgpState, BgpView } from './types.ts';
+import { updateRoutes } from './update-routes.ts';
+import type { Attributes, WireContext } from './wire/attributes.ts';
+import { describeCapability } from './wire/capabilities.ts';
+import { Afi, CeaseSubcode, ErrorCode, Safi } from './wire/iana.ts';
+import { type BgpMessage, encodeMessage } from './wire/message.ts';
+import {
+  cease,
+  describeNotification,
+  type NotificationMessage,
+  type ProtocolError,
+  protocolError,
+} from './wire/notification.ts';
+import type { OpenMessage } from './wire/open.ts';
+import type { UpdateMessage } from './wire/update.ts';
+
+/** Time for TCP to come up before the attempt is given up. */
+const CONNECT_TIMEOUT_MS = 10_000;
+/** After too many prefixes only time or an operator helps. */
+const MAX_PREFIXES_HOLD_MS = 900_000;
+/** Established for this long forgets earlier protocol errors; less would let a peer flap us forever. */
+const STABLE_MS = 600_000;
+
+/** What follows when no connection is left. */
+type Recovery = 'retry' | 'idle-hold' | 'idle-hold-long';
+
+/**
+ * One external BGP peer: the FSM of RFC 4271 §8 with collision handling (§6.8), hold, keepalive, connect-retry and
+ * idle-hold timers. Bytes, connections and time are inputs. Speaks IPv4 unicast, multihop by nature; next hops are
+ * not resolved and import policy is not applied here. The peer's silence is detected by the hold timer only:
+ * the owner says `stop` when the tunnel is gone. A peer that reads nothing is the shell's to notice (TCP_USER_TIMEOUT).
+ */
+export class BgpSession {
+  readonly #config: BgpConfig;
+  readonly #random: Random;
+  readonly #timers = new TimerTable<'connect-retry' | 'connect-timeout' | 'idle-hold' | 'stable'>();
+  readonly #connections = new Map<number, Connection>();
+  readonly #adjRibOut = new AdjRibOut();
+  readonly #received = new Set<number | string>();
+  readonly #out: BgpOutput[] = [];
+  readonly #counters = { messagesIn: 0, messagesOut: 0, updatesIn: 0, updatesOut: 0, sessionsEstablished: 0 };
+  /** ConnectRetryTimer: short, because a tunnel that is up has a peer behind it; longer while the peer refuses. */
+  readonly #connectRetry = new Backoff(5_000, 60_000);
+  /** IdleHoldTimer of DampPeerOscillations, RFC 4271 §8.1.1: for protocol errors. */
+  readonly #idleHold = new Backoff(5_000, 300_000);
+  #phase: 'stopped' | 'idle-hold' | 'running' = 'stopped';
+  #dialling: number | undefined;
+  #lastDialled = 0;
+  #lastError: string | undefined;
+
+  constructor(config: BgpConfig, deps: { readonly random: Random }) {
+    if (config.localAs === config.remoteAs) {
+      throw new RangeError(`local and remote AS are both ${config.localAs}; this speaker has external peers only`);
+    }
+    this.#config = config;
+    this.#random = deps.random;
+  }
+
+  handle(input: BgpInput, now: Instant): void {
+    switch (input.kind) {
+      case 'start':
+        this.#start(now);
+        break;
+      case 'stop':
+        this.#stop(input.subcode, input.text, now);
+        break;
+      case 'connected':
+        this.#onConnected(input.connection, input.incoming, now);
+        break;
+      case 'closed':
+        this.#onClosed(input.connection, input.reason, now);
+        break;
+      case 'data':
+        this.#onData(input.connection, input.bytes, now);
+        break;
+      case 'advertise':
+        this.#adjRibOut.set(input.prefixes.filter((prefix) => prefix.address.family === 4));
+        this.#advertise();
+        break;
+      case 'timeout':
+        this.#onTimeout(now);
+        break;
+    }
+  }
+
+  /** Drain until undefined after every `handle()`, then arm one timer for `nextTimeout()`. */
+  poll(): BgpOutput | undefined {
+    return this.#out.shift();
+  }
+
+  nextTimeout(): Instant | undefined {
+    const connections = [...this.#connections.values()];
+    return earliest(this.#timers.next(), ...connections.map((connection) => connection.timers.next()));
+  }
+
+  view(now: Instant): BgpView {
+    const connection = this.#mostAdvanced();
+    const state = connection?.state;
+    const negotiated = state === undefined || state.kind === 'opensent' ? undefined : state.negotiated;
+    return {
+      state: this.#stateName(),
+      uptimeMs: state?.kind === 'established' ? elapsedMs(state.since, now) : undefined,
+      holdTimeSec: negotiated?.holdTimeSec,
+      keepaliveSec: negotiated?.keepaliveSec,
+      capabilities: negotiated?.peer.capabilities.map(describeCapability) ?? [],
+      counters: { ...this.#counters },
+      lastError: this.#lastError,
+    };
+  }
+
+  #start(now: Instant): void {
+    if (this.#connections.size > 0 || this.#dialling !== undefined) return;
+    this.#phase = 'running';
+    this.#timers.stop('idle-hold');
+    this.#connectRetry.reset();
+    this.#dial(now);
+  }
+
+  #stop(subcode: number, text: string, now: Instant): void {
+    this.#phase = 'stopped';
+    this.#hangUp();
+    for (const connection of [...this.#connections.values()]) {
+      this.#send(connection, { kind: 'notification', notification: cease(subcode, text) });
+      this.#remove(connection, `stopped: ${text}`, 'retry', now);
+    }
+    this.#timers.stopAll();
+  }
+
+  #onConnected(number: number, incoming: boolean, now: Instant): void {
+    if (!incoming) {
+      if (number !== this.#dialling) return this.#close(number); // came up after it was given up
+      this.#dialling = undefined;
+      this.#timers.stop('connect-timeout');
+    } else if (this.#phase !== 'running') return this.#refuse(number);
+    else this.#replaceIncoming();
+    const connection = new Connection(number, incoming, now);
+    this.#connections.set(number, connection);
+    this.#send(connection, { kind: 'open', open: localOpen(this.#config) });
+  }
+
+  #onClosed(number: number, reason: string, now: Instant): void {
+    if (number === this.#dialling) {
+      this.#dialling = undefined;
+      this.#timers.stop('connect-timeout');
+      this.#unreachable(reason, now);
+      return;
+    }
+    const connection = this.#connections.get(number);
+    if (connection === undefined) return;
+    this.#remove(connection, explainClosed(connection.state.kind, reason, this.#config), 'retry', now);
+  }
+
+  #onData(number: number, bytes: Uint8Array, now: Instant): void {
+    const connection = this.#connections.get(number);
+    if (connection === undefined) return;
+    connection.push(bytes);
+    while (this.#connections.has(number)) {
+      const received = connection.next(now);
+      if (received === undefined) return;
+      if (received.kind === 'error') return this.#fail(connection, received.error, 'idle-hold', now);
+      this.#counters.messagesIn++;
+      this.#onMessage(connection, received, now);
+    }
+  }
+
+  /** `Connection` lets through only what its state allows. */
+  #onMessage(connection: Connection, message: BgpMessage, now: Instant): void {
+    switch (message.kind) {
+      case 'open':
+        this.#onOpen(connection, message.open, now);
+        break;
+      case 'keepalive':
+        if (connection.state.kind === 'openconfirm') this.#establish(connection, connection.state.negotiated, now);
+        break;
+      case 'update':
+        this.#onUpdate(connection, message.update, now);
+        break;
+      case 'route-refresh':
+        if (message.subtype === 0 && isIpv4Unicast(message)) {
+          this.#adjRibOut.forget();
+          this.#advertise();
+        }
+        break;
+      case 'notification':
+        this.#onNotification(connection, message.notification, now);
+        break;
+    }
+  }
+
+  #onOpen(connection: Connection, open: OpenMessage, now: Instant): void {
+    const negotiated = negotiate(open, this.#config);
+    if (!negotiated.ok) return this.#fail(connection, negotiated.error, 'idle-hold', now);
+    if (this.#losesCollision(connection, open)) return;
+    connection.confirm(negotiated.value, now);
+    this.#send(connection, KEEPALIVE);
+    this.#armKeepalive(connection, negotiated.value, now);
+  }
+
+  /** RFC 4271 §6.8, at the OPEN of `connection`: true when it was closed in favour of another one. */
+  #losesCollision(connection: Connection, open: OpenMessage): boolean {
+    for (const other of [...this.#connections.values()]) {
+      if (other === connection || other.state.kind === 'opensent') continue; // decided when its OPEN comes
+      if (other.state.kind === 'established') {
+        // A peer that lost its state answers this on the old connection with a reset, and its next attempt succeeds.
+        this.#send(other, KEEPALIVE);
+        this.#yield(connection);
+        return true;
+      }
+      const kept = survivor({ routerId: this.#config.routerId, asn: this.#config.localAs }, open);
+      const keepThis = (kept === 'incoming') === connection.incoming;
+      this.#yield(keepThis ? other : connection);
+      return !keepThis;
+    }
+    return false;
+  }
+
+  #establish(connection: Connection, negotiated: Negotiated, now: Instant): void {
+    connection.establish(negotiated, now);
+    for (const other of [...this.#connections.values()]) if (other !== connection) this.#yield(other);
+    this.#hangUp();
+    this.#timers.stop('connect-retry');
+    this.#timers.set('stable', after(now, STABLE_MS));
+    this.#connectRetry.reset();
+    this.#counters.sessionsEstablished++;
+    this.#out.push({ kind: 'up', routerId: negotiated.peer.routerId });
+    this.#advertise();
+    this.#send(connection, { kind: 'update', update: END_OF_RIB });
+  }
+
+  #onUpdate(connection: Connection, update: UpdateMessage, now: Instant): void {
+    this.#counters.updatesIn++;
+    const routes = updateRoutes(update);
+    for (const fault of update.faults) this.#log(fault.action, fault.detail);
+    if (routes.treatedAsWithdraw !== undefined) this.#log('treated-as-withdraw', routes.treatedAsWithdraw);
+    const announced = routes.announced.filter((route) => route.prefix.address.family === 4);
+    const keys = new Set(announced.map((route) => prefixKey(route.prefix)));
+    // RFC 4271 §4.3: a prefix in both fields counts as announced.
+    const withdrawn = routes.withdrawn.filter((prefix) => prefix.address.family === 4 && !keys.has(prefixKey(prefix)));
+    for (const prefix of withdrawn) this.#received.delete(prefixKey(prefix));
+    for (const key of keys) this.#received.add(key);
+    if (this.#received.size > this.#config.maxPrefixes) return this.#tooManyPrefixes(connection, now);
+    if (announced.length + withdrawn.length > 0) this.#out.push({ kind: 'routes', announced, withdrawn });
+    if (routes.endOfRib === 4) this.#out.push({ kind: 'end-of-rib' });
+  }
+
+  #tooManyPrefixes(connection: Connection, now: Instant): void {
+    const limit = this.#config.maxPrefixes;
+    const detail =
+      `peer ${formatIp(this.#config.peerAddress)} announced more than ${limit} prefixes: ` +
+      'raise links[].bgp.import.max_prefixes if that is right';
+    const data = new Writer(7).u16(Afi.Ipv4).u8(Safi.Unicast).u32(limit).finish();
+    const error = protocolError(ErrorCode.Cease, CeaseSubcode.MaxPrefixes, detail, data);
+    this.#fail(connection, error, 'idle-hold-long', now);
+  }
+
+  #onNotification(connection: Connection, notification: NotificationMessage, now: Instant): void {
+    const reason = explainReceived(notification, this.#config);
+    this.#log('notification-received', reason);
+    this.#remove(connection, reason, isProtocolError(notification) ? 'idle-hold' : 'retry', now);
+  }
+
+  #onTimeout(now: Instant): void {
+    for (const timer of this.#timers.expired(now)) {
+      if (timer === 'stable') this.#idleHold.reset();
+      else if (timer === 'connect-timeout') {
+        this.#hangUp();
+        this.#unreachable('no answer in time', now);
+      } else {
+        this.#phase = 'running';
+        if (this.#connections.size === 0) this.#dial(now);
+      }
+    }
+    for (const connection of [...this.#connections.values()]) {
+      for (const timer of connection.timers.expired(now)) {
+        if (timer === 'hold') {
+          this.#holdExpired(connection, now);
+          break;
+        }
+        this.#send(connection, KEEPALIVE);
+        if (connection.state.kind !== 'opensent') this.#armKeepalive(connection, connection.state.negotiated, now);
+      }
+    }
+  }
+
+  #holdExpired(connection: Connection, now: Instant): void {
+    const notification = { code: ErrorCode.HoldTimerExpired, subcode: 0, data: new Uint8Array(0) };
+    this.#send(connection, { kind: 'notification', notification });
+    this.#remove(connection, explainHoldExpired(connection.state.kind, this.#config), 'retry', now);
+  }
+
+  #advertise(): void {
+    const connection = this.#mostAdvanced();
+    if (connection?.state.kind !== 'established') return;
+    const updates = differenceUpdates(this.#adjRibOut.take(), exportAttributes(this.#config, connection.context));
+    for (const update of updates) this.#send(connection, { kind: 'update', update });
+  }
+
+  #dial(now: Instant): void {
+    this.#timers.stop('connect-retry');
+    if (this.#config.passive) return;
+    this.#dialling = ++this.#lastDialled;
+    this.#timers.set('connect-timeout', after(now, CONNECT_TIMEOUT_MS));
+    this.#out.push({ kind: 'connect', connection: this.#dialling });
+  }
+
+  /** Gives up an attempt to connect. */
+  #hangUp(): void {
+    this.#timers.stop('connect-timeout');
+    if (this.#dialling === undefined) return;
+    this.#close(this.#dialling);
+    this.#dialling = undefined;
+  }
+
+  #unreachable(reason: string, now: Instant): void {
+    this.#lastError = explainUnreachable(reason, this.#config);
+    this.#log('connect-failed', this.#lastError);
+    this.#recover('retry', now);
+  }
+
+  /** Idle refuses connections, RFC 4271 §8.2.2; the peer is told so (RFC 4486 §4). */
+  #refuse(number: number): void {
+    const notification = cease(CeaseSubcode.ConnectionRejected);
+    this.#out.push({
+      kind: 'send',
+      connection: number,
+      bytes: encodeMessage({ kind: 'notification', notification }, { asnOctets: 4 }),
+    });
+    this.#close(number);
+  }
+
+  /** The peer has one dialler: a second connection from it means that it gave up the first. */
+  #replaceIncoming(): void {
+    for (const connection of [...this.#connections.values()]) {
+      if (connection.incoming && connection.state.kind !== 'established') this.#yield(connection);
+    }
+  }
+
+  /** Closes a connection in favour of another one. */
+  #yield(connection: Connection): void {
+    this.#log('collision', `${connection.incoming ? 'incoming' : 'outgoing'} connection closed, the other one stays`);
+    this.#send(connection, { kind: 'notification', notification: cease(CeaseSubcode.ConnectionCollision) });
+    this.#connections.delete(connection.number);
+    this.#close(connection.number);
+  }
+
+  /** An error found here: NOTIFICATION, then the end of the connection. */
+  #fail(connection: Connection, error: ProtocolError, recovery: Recovery, now: Instant): void {
+    this.#send(connection, { kind: 'notification', notification: error.notification });
+    const reason = `${error.detail} (sent ${describeNotification(error.notification)})`;
+    this.#log('notification-sent', reason);
+    this.#remove(connection, reason, recovery, now);
+  }
+
+  #remove(connection: Connection, reason: string, recovery: Recovery, now: Instant): void {
+    this.#connections.delete(connection.number);
+    this.#close(connection.number);
+    this.#lastError = reason;
+    if (connection.state.kind === 'established') {
+      this.#timers.stop('stable');
+      this.#received.clear();
+      this.#adjRibOut.forget();
+      this.#out.push({ kind: 'down', reason });
+    }
+    this.#recover(recovery, now);
+  }
+
+  #recover(recovery: Recovery, now: Instant): void {
+    if (this.#phase !== 'running' || this.#connections.size > 0 || this.#dialling !== undefined) return;
+    if (recovery === 'retry') {
+      if (!this.#config.passive) this.#timers.set('connect-retry', after(now, this.#jitter(this.#connectRetry.next())));
+      return;
+    }
+    this.#phase = 'idle-hold';
+    this.#timers.stop('connect-retry');
+    const delayMs = recovery === 'idle-hold' ? this.#idleHold.next() : MAX_PREFIXES_HOLD_MS;
+    this.#timers.set('idle-hold', after(now, this.#jitter(delayMs)));
+  }
+
+  #armKeepalive(connection: Connection, negotiated: Negotiated, now: Instant): void {
+    if (negotiated.keepaliveSec === 0) return;
+    connection.timers.set('keepalive', after(now, this.#jitter(negotiated.keepaliveSec * 1000)));
+  }
+
+  #send(connection: Connection, message: BgpMessage): void {
+    this.#counters.messagesOut++;
+    if (message.kind === 'update') this.#counters.updatesOut++;
+    const bytes = encodeMessage(message, connection.context);
+    this.#out.push({ kind: 'send', connection: connection.number, bytes });
+  }
+
+  #close(number: number): void {
+    this.#out.push({ kind: 'close', connection: number });
+  }
+
+  #log(event: string, detail: string): void {
+    this.#out.push({ kind: 'log', event, detail });
+  }
+
+  /** RFC 4271 §10: 0.75 to 1 of the value. */
+  #jitter(delayMs: number): number {
+    const [high = 0, low = 0] = this.#random.bytes(2);
+    return Math.round(delayMs * (0.75 + (0.25 * (high * 256 + low)) / 0xffff));
+  }
+
+  #mostAdvanced(): Connection | undefined {
+    const order = ['opensent', 'openconfirm', 'established'];
+    return [...this.#connections.values()].reduce<Connection | undefined>(
+      (best, each) =>
+        best === undefined || order.indexOf(each.state.kind) > order.indexOf(best.state.kind) ? each : best,
+      undefined,
+    );
+  }
+
+  #stateName(): BgpState {
+    const connection = this.#mostAdvanced();
+    if (connection !== undefined) return connection.state.kind;
+    if (this.#dialling !== undefined) return 'connect';
+    return this.#phase === 'running' ? 'active' : 'idle';
+  }
+}
+
+const KEEPALIVE: BgpMessage = { kind: 'keepalive' };
+
+/** The same for all own networks. AS4_PATH goes along when AS_PATH cannot hold our AS number (RFC 6793 §4.2.2). */
+function exportAttributes(config: BgpConfig, context: WireContext): Attributes {
+  const asPath = [{ type: 'sequence', asns: [config.localAs] }] as const;
+  const common = { origin: 'igp', asPath, nextHop: config.localAddress } as const;
+  return context.asnOctets === 2 && config.localAs > 0xffff ? { ...common, as4Path: asPath } : common;
+}
+
+/** Errors that come back at once on the next attempt, as opposed to the operator's and the network's interruptions. */
+function isProtocolError(n: NotificationMessage): boolean {
+  if (n.code === ErrorCode.HoldTimerExpired) return false;
+  return (
+    n.code !== ErrorCode.Cease || n.subcode === CeaseSubcode.MaxPrefixes || n.subcode === CeaseSubcode.OutOfResources
+  );
+}
