@@ -1,0 +1,4 @@
+import { nobleCrypto } from '../../../src/crypto/noble.ts';
+import { cryptoConformance } from './conformance.ts';
+
+cryptoConformance('noble', nobleCrypto);
