@@ -44,6 +44,11 @@ export function decodeObject(message: NetlinkMessage): Result<KernelObject | und
   }
 }
 
+/** A notification that an object is gone. */
+export const isRemoval = ({ type }: NetlinkMessage): boolean => REMOVALS.has(type);
+
+const REMOVALS: ReadonlySet<number> = new Set([Rtm.DelAddress, Rtm.DelRoute, Rtm.DelRule, Rtm.DelNexthop]);
+
 const CREATE_ONLY = NlmF.Create | NlmF.Excl;
 /** An equal address or a route of the same prefix in our table becomes ours, whoever made it. */
 const TAKE_OVER = NlmF.Create | NlmF.Replace;

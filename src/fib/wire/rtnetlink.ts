@@ -133,3 +133,18 @@ export function writeText(w: Writer, type: number, text: string): void {
 
 const padding = (length: number): number => (4 - (length & 3)) & 3;
 const attributeTooShort = (r: Reader): WireError => r.error('attribute-length');
+
+/** RTNLGRP_*: the multicast groups that tell of changes to what we keep, IPv4 only. */
+export const WATCHED_GROUPS: readonly number[] = [
+  1, // LINK: a device that loses carrier takes its nexthops along, and nothing else tells
+  5, // IPV4_IFADDR
+  7, // IPV4_ROUTE
+  8, // IPV4_RULE
+  32, // NEXTHOP
+];
+
+/** Interface index of RTM_NEWLINK or RTM_DELLINK (`struct ifinfomsg`); undefined for other messages. */
+export function linkIndex({ type, payload }: NetlinkMessage): number | undefined {
+  if ((type !== Rtm.NewLink && type !== Rtm.DelLink) || payload.length < 8) return undefined;
+  return host32(new Reader(payload.subarray(4, 8)).u32());
+}

@@ -1,0 +1,75 @@
+import type { RouteNetlink } from '../../../src/agent/fib-applier.ts';
+import { formatObject, identity } from '../../../src/fib/format.ts';
+import type { Refusal } from '../../../src/fib/refusal.ts';
+import type { KernelChange, KernelObject } from '../../../src/fib/types.ts';
+import { encodeChange } from '../../../src/fib/wire/kernel-object.ts';
+import type { NetlinkMessage } from '../../../src/fib/wire/rtnetlink.ts';
+import { toHex } from '../../../src/lib/bytes.ts';
+import { KernelModel } from '../../property/fib-kernel-model.ts';
+
+const GET_NEW: Readonly<Record<number, number>> = { 22: 20, 26: 24, 34: 32, 106: 104 };
+
+/** A kernel behind netlink: dumps what the model holds, applies the requests it was taught to read. */
+export class FakeRouteNetlink implements RouteNetlink {
+  readonly kernel = new KernelModel([]);
+  /** Lines of the changes that arrived, refused ones too. */
+  readonly requests: string[] = [];
+  /** Interfaces without carrier. */
+  readonly down = new Set<number>();
+  /** Answers to changes of these objects, by line. */
+  readonly refuse = new Map<string, Refusal>();
+  /** Thrown by the next call. */
+  broken: Error | undefined;
+  readonly #known = new Map<string, KernelChange>();
+
+  teach(objects: readonly KernelObject[]): void {
+    for (const object of objects) {
+      for (const op of ['add', 'replace', 'delete'] as const) {
+        const change = { op, object };
+        this.#known.set(keyOf(encodeChange(change)), change);
+      }
+    }
+  }
+
+  lines(): string[] {
+    return this.kernel.objects().map((object) => formatObject(object));
+  }
+
+  async dump(request: NetlinkMessage): Promise<NetlinkMessage[]> {
+    this.#failIfBroken();
+    const messages = this.kernel.objects().map((object) => encodeChange({ op: 'add', object }));
+    return messages.filter(({ type }) => type === GET_NEW[request.type]);
+  }
+
+  async batch(requests: readonly NetlinkMessage[]): Promise<(Refusal | undefined)[]> {
+    this.#failIfBroken();
+    return requests.map((request) => this.#answer(request));
+  }
+
+  #answer(request: NetlinkMessage): Refusal | undefined {
+    const change = this.#known.get(keyOf(request));
+    if (change === undefined) throw new Error(`request nobody taught: ${keyOf(request)}`);
+    const { op, object } = change;
+    this.requests.push(`${op === 'delete' ? 'delete' : 'set'} ${formatObject(object)}`);
+    const refusal = this.refuse.get(formatObject(object));
+    if (refusal !== undefined) return refusal;
+    if (object.kind === 'nexthop' && op !== 'delete' && this.down.has(object.interfaceIndex))
+      return { code: 'ENETDOWN', detail: 'Carrier for nexthop device is down' };
+    const held = this.kernel.objects().some((other) => identity(other) === identity(object));
+    try {
+      this.kernel.apply({ object, op: op === 'delete' ? 'delete' : held ? 'replace' : 'add' });
+      return undefined;
+    } catch (error) {
+      return { code: 'EINVAL', detail: error instanceof Error ? error.message : '' };
+    }
+  }
+
+  #failIfBroken(): void {
+    const error = this.broken;
+    this.broken = undefined;
+    if (error !== undefined) throw error;
+  }
+}
+
+/** Add and replace of some kinds are the same bytes: the model tells them apart by what it holds. */
+const keyOf = ({ type, payload }: NetlinkMessage): string => `${type} ${toHex(payload)}`;

@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest';
+import { FibApplier, type FibResult } from '../../../src/agent/fib-applier.ts';
+import { desired } from '../../../src/fib/desired.ts';
+import { formatObject, formatObjects } from '../../../src/fib/format.ts';
+import type { FibInput, KernelObject } from '../../../src/fib/types.ts';
+import { encodeChange } from '../../../src/fib/wire/kernel-object.ts';
+import type { NetlinkMessage } from '../../../src/fib/wire/rtnetlink.ts';
+import { prefix } from '../../../src/lib/ip.ts';
+import { permit, route, tunnel, twoZones } from '../fib/fib-input.ts';
+import { FakeRouteNetlink } from './fake-route-netlink.ts';
+import { ManualClock } from './manual-clock.ts';
+
+const ROUTES = [route('52.96.0.0/14', 'tw0', 'tw1'), route('20.20.32.0/19', 'tw1')];
+const BOTH = twoZones({ routes: ROUTES });
+const ONE_DOWN = twoZones({ routes: ROUTES, tunnels: [tunnel(0), tunnel(1, { up: false })] });
+const INPUTS = [BOTH, ONE_DOWN, twoZones({ tunnels: [tunnel(0)] })];
+
+describe('FibApplier', () => {
+  it('makes the kernel equal to the input, and asks for nothing the second time', async () => {
+    const { applier, netlink } = setUp();
+    expect(await applier.apply(BOTH)).toEqual({ changed: desired(BOTH).length, problems: [] });
+    expect(netlink.lines()).toEqual(linesOf(BOTH));
+    expect(await applier.apply(BOTH)).toEqual({ changed: 0, problems: [] });
+  });
+
+  it('adopts what an earlier run left and removes what nobody wants any more', async () => {
+    const { applier, netlink } = setUp();
+    for (const object of desired(ONE_DOWN)) netlink.kernel.apply({ op: 'add', object });
+    await applier.apply(BOTH);
+    expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
+    expect(netlink.requests).toEqual([
+      'set nexthop id 77001 dev if11',
+      'set nexthop id 77103 group 77000/77001',
+      'set route 169.254.22.2/32 table 7700 nhid 77001 src 169.254.21.1',
+      'set route 20.20.32.0/19 table 7700 nhid 77001 src 169.254.21.1',
+    ]);
+  });
+
+  it('installs everything else when one tunnel has no carrier yet, says so, and retries with bounded delays', async () => {
+    const { applier, netlink, clock, background } = setUp();
+    netlink.down.add(11);
+    const { problems } = await applier.apply(BOTH);
+    expect(netlink.lines().sort()).toEqual(linesOf(ONE_DOWN).sort());
+    expect(problems).toEqual([
+      {
+        code: 'FIB_INTERFACE_DOWN',
+        message:
+          'The kernel refused to add "nexthop id 77001 dev tw1": Carrier for nexthop device is down (ENETDOWN). ' +
+          'It is tried again as soon as the interface has carrier.',
+      },
+    ]);
+    const waits: (number | undefined)[] = [];
+    for (let i = 0; i < 5; i++) {
+      waits.push(clock.nextMs());
+      await clock.advance(clock.nextMs() ?? 0);
+      await clock.advance(0);
+    }
+    expect(waits).toEqual([10, 50, 200, 1000, 30_000]);
+    expect(background).toHaveLength(5);
+  });
+
+  it('tries again at once when the link of a tunnel changes', async () => {
+    const { applier, netlink, clock } = setUp();
+    netlink.down.add(11);
+    await applier.apply(BOTH);
+    await clock.advance(5000);
+    netlink.down.clear();
+    applier.notified(link(11));
+    await clock.advance(20);
+    expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
+  });
+
+  it('repairs what a foreign hand deleted, and does not react to echoes of its own changes', async () => {
+    const { applier, netlink, clock, background } = setUp();
+    await applier.apply(BOTH);
+    for (const object of desired(BOTH)) applier.notified(encodeChange({ op: 'add', object }));
+    applier.notified(link(99));
+    expect(clock.nextMs()).toBe(30_000);
+
+    const lost = desired(BOTH).find((object) => object.kind === 'nexthop-group');
+    if (lost === undefined) throw new Error('the input has no group');
+    netlink.kernel.apply({ op: 'delete', object: lost });
+    applier.notified(removal(lost));
+    await clock.advance(20);
+    await clock.advance(0);
+    expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
+    expect(background).toEqual([{ changed: 2, problems: [] }]); // the group, and the route that went with it
+  });
+
+  it('does not spin when another program keeps undoing its work', async () => {
+    const { applier, netlink, clock, background } = setUp();
+    await applier.apply(BOTH);
+    const rule = desired(BOTH).find((object) => object.kind === 'rule');
+    if (rule === undefined) throw new Error('the input has no rule');
+    for (let ms = 0; ms < 3000; ms += 10) {
+      if (netlink.lines().includes(formatObject(rule))) {
+        netlink.kernel.apply({ op: 'delete', object: rule });
+        applier.notified(removal(rule));
+      }
+      await clock.advance(10);
+    }
+    expect(background.length).toBeGreaterThan(1);
+    expect(background.length).toBeLessThan(6);
+  });
+
+  it('runs one pass at a time and lets only the last waiting input count', async () => {
+    const { applier, netlink } = setUp();
+    const first = applier.apply(BOTH);
+    const second = applier.apply(twoZones({ tunnels: [tunnel(0)] }));
+    const third = applier.apply(ONE_DOWN);
+    expect(await second).toBe(await third);
+    await first;
+    expect(netlink.lines().sort()).toEqual(linesOf(ONE_DOWN).sort());
+    expect(netlink.requests.filter((line) => line.startsWith('set'))).toHaveLength(desired(BOTH).length);
+  });
+
+  it('clears all that is ours and stays away afterwards', async () => {
+    const { applier, netlink, clock } = setUp();
+    await applier.apply(BOTH);
+    expect((await applier.clear()).problems).toEqual([]);
+    expect(netlink.lines()).toEqual([]);
+    applier.notified(link(11));
+    applier.resync();
+    expect(clock.nextMs()).toBeUndefined();
+  });
+
+  it('turns a broken socket and an impossible input into problems', async () => {
+    const { applier, netlink } = setUp();
+    netlink.broken = new Error('sendmsg: ENOBUFS');
+    expect(await applier.apply(BOTH)).toEqual({
+      changed: 0,
+      problems: [
+        {
+          code: 'FIB_NETLINK_FAILED',
+          message: 'Reading or changing routes through rtnetlink failed: sendmsg: ENOBUFS.',
+        },
+      ],
+    });
+    const permits = Array.from({ length: 82 }, (_, i) => permit(`10.${i}.0.0/16`, i % 2 === 0 ? 'wan' : 'tunnels'));
+    const { problems } = await applier.apply(twoZones({ permits }));
+    expect(problems[0]?.code).toBe('FIB_INPUT_REFUSED');
+  });
+
+  it('names the object, the words of the kernel and what to do when a change is refused', async () => {
+    const { applier, netlink } = setUp();
+    const odd: FibInput = { ...BOTH, routes: [{ prefix: prefix('52.96.0.0/14'), via: ['tw0'] }] };
+    const objects = desired(odd);
+    netlink.teach(objects);
+    netlink.refuse.set('route 52.96.0.0/14 table 7700 nhid 77000 src 169.254.21.1', { code: 'EPERM', detail: '' });
+    const { problems } = await applier.apply(odd);
+    expect(problems).toEqual([
+      {
+        code: 'FIB_CHANGE_REFUSED',
+        message:
+          'The kernel refused to add "route 52.96.0.0/14 table 7700 nhid 77000 src 169.254.21.1": EPERM. ' +
+          'The daemon needs CAP_NET_ADMIN in this network namespace.',
+      },
+    ]);
+  });
+});
+
+function setUp() {
+  const netlink = new FakeRouteNetlink();
+  for (const input of INPUTS) netlink.teach(desired(input));
+  const clock = new ManualClock();
+  const background: FibResult[] = [];
+  const applier = new FibApplier({ netlink, clock, onBackground: (result) => background.push(result) });
+  return { applier, netlink, clock, background };
+}
+
+const linesOf = (input: FibInput): string[] => formatObjects(desired(input));
+
+/** The kernel tells of a deleted object in the same words as of a new one; RTM_DEL… is RTM_NEW… + 1. */
+function removal(object: KernelObject): NetlinkMessage {
+  const { type, payload } = encodeChange({ op: 'add', object });
+  return { type: type + 1, flags: 0, payload };
+}
+
+/** RTM_NEWLINK of one interface: `struct ifinfomsg` is enough. */
+function link(index: number): NetlinkMessage {
+  const payload = new Uint8Array(16);
+  new DataView(payload.buffer).setUint32(4, index, new Uint8Array(Uint16Array.of(1).buffer)[0] === 1);
+  return { type: 16, flags: 0, payload };
+}
