@@ -1,0 +1,88 @@
+#include "esp_functions.hpp"
+
+#include <memory>
+#include <vector>
+
+#include "../core/ip_packet.hpp"
+#include "arguments.hpp"
+#include "errors.hpp"
+
+namespace tunwright {
+
+namespace {
+
+constexpr size_t kInnerMax = 65535;
+
+const char* verdict_name(ReplayWindow::Verdict verdict) {
+  switch (verdict) {
+    case ReplayWindow::Verdict::fresh: return "fresh";
+    case ReplayWindow::Verdict::replayed: return "replayed";
+    case ReplayWindow::Verdict::too_old: break;
+  }
+  return "too-old";
+}
+
+}  // namespace
+
+Napi::Value esp_seal(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const SaKeys keys = arguments::sa_keys(arguments::object(info[0], "sa"));
+  const uint64_t sequence = arguments::big_uint(info[1], "sequence");
+  const auto packet = arguments::octets(info[2], "innerPacket");
+  const uint8_t next_header = packet.empty() ? 0 : ip_next_header(packet.data());
+  if (next_header == 0 || packet.size() > kInnerMax)
+    throw Napi::TypeError::New(env, "innerPacket: expected an IPv4 or IPv6 packet of at most 65535 octets");
+  const uint64_t last = keys.esn ? UINT64_MAX - 1 : UINT32_MAX - 1;
+  if (sequence == 0 || sequence > last)
+    throw Napi::TypeError::New(env, "sequence: expected 1 to " + std::to_string(last));
+
+  return translated(env, [&] {
+    EspSealer sealer(keys);
+    sealer.set_next_sequence(sequence);
+    std::vector<uint8_t> inner(packet.begin(), packet.end());
+    inner.resize(packet.size() + kEspTrailerMax);
+    auto sealed = Napi::Uint8Array::New(env, esp_size(packet.size()));
+    if (sealer.seal(inner.data(), packet.size(), next_header, sealed.Data()) == 0)
+      throw std::runtime_error("OpenSSL refused to seal the packet");
+    return sealed;
+  });
+}
+
+Napi::Value esp_open(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const SaKeys keys = arguments::sa_keys(arguments::object(info[0], "sa"));
+  const auto packet = arguments::octets(info[1], "packet");
+  const uint64_t highest = info[2].IsUndefined() ? 0 : arguments::big_uint(info[2], "highest");
+
+  return translated(env, [&]() -> Napi::Value {
+    EspOpener opener(keys, 64);
+    if (highest != 0) opener.window().mark(highest);
+    std::vector<uint8_t> inner(packet.size());
+    const EspOpener::Opened opened = opener.open(packet.data(), packet.size(), inner.data());
+    if (opened.verdict != EspVerdict::ok) return env.Undefined();
+    const size_t length = ip_length(inner.data(), opened.length, opened.next_header);
+    if (length == 0) return env.Undefined();
+    auto result = Napi::Object::New(env);
+    auto inner_packet = Napi::Uint8Array::New(env, length);
+    std::memcpy(inner_packet.Data(), inner.data(), length);
+    result.Set("sequence", Napi::BigInt::New(env, opened.sequence));
+    result.Set("innerPacket", inner_packet);
+    return result;
+  });
+}
+
+Napi::Value create_replay_window(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto window = std::make_shared<ReplayWindow>(arguments::replay_window(info[0]));
+  auto object = Napi::Object::New(env);
+  object.Set("check", Napi::Function::New(env, [window](const Napi::CallbackInfo& call) -> Napi::Value {
+               const uint64_t sequence = arguments::big_uint(call[0], "sequence");
+               return Napi::String::New(call.Env(), verdict_name(window->check(sequence)));
+             }));
+  object.Set("mark", Napi::Function::New(env, [window](const Napi::CallbackInfo& call) {
+               window->mark(arguments::big_uint(call[0], "sequence"));
+             }));
+  return object;
+}
+
+}  // namespace tunwright

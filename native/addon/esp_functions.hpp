@@ -1,0 +1,15 @@
+#pragma once
+#include <napi.h>
+
+namespace tunwright {
+
+/** espSeal(sa, sequence, innerPacket): Uint8Array */
+Napi::Value esp_seal(const Napi::CallbackInfo& info);
+
+/** espOpen(sa, packet, highest?): { sequence, innerPacket } | undefined */
+Napi::Value esp_open(const Napi::CallbackInfo& info);
+
+/** createReplayWindow(size): NativeReplayWindow */
+Napi::Value create_replay_window(const Napi::CallbackInfo& info);
+
+}  // namespace tunwright

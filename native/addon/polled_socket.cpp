@@ -1,0 +1,162 @@
+#include "polled_socket.hpp"
+
+#include <linux/netlink.h>
+#include <uv.h>
+
+#include <memory>
+#include <vector>
+
+#include "arguments.hpp"
+#include "errors.hpp"
+
+namespace tunwright {
+
+namespace {
+
+/**
+ * A datagram socket on the event loop that hands each datagram to a JavaScript function. It stays, and keeps the process
+ * running, until it is closed.
+ */
+class PolledSocket : public std::enable_shared_from_this<PolledSocket> {
+ public:
+  PolledSocket(Napi::Env env, FileDescriptor fd, const Napi::Function& on_message)
+      : env_(env), fd_(std::move(fd)), on_message_(Napi::Persistent(on_message)), buffer_(kBuffer) {}
+
+  void start() {
+    uv_loop_t* loop = nullptr;
+    napi_get_uv_event_loop(env_, &loop);
+    handle_ = new uv_poll_t;
+    if (const int error = uv_poll_init(loop, handle_, fd_.get()); error != 0) {
+      delete handle_;
+      throw SystemError(-error, "uv_poll_init");
+    }
+    handle_->data = new std::shared_ptr<PolledSocket>(shared_from_this());
+    napi_add_async_cleanup_hook(env_, shut_down, this, &cleanup_);
+    uv_poll_start(handle_, UV_READABLE, [](uv_poll_t* handle, int, int) { self(handle)->receive(); });
+  }
+
+  void close() {
+    if (!open()) return;
+    uv_poll_stop(handle_);
+    uv_handle_t* handle = reinterpret_cast<uv_handle_t*>(std::exchange(handle_, nullptr));
+    on_message_.Reset();
+    uv_close(handle, [](uv_handle_t* closed) {
+      auto* poll = reinterpret_cast<uv_poll_t*>(closed);
+      auto* owner = static_cast<std::shared_ptr<PolledSocket>*>(poll->data);
+      (*owner)->fd_ = FileDescriptor();
+      napi_remove_async_cleanup_hook((*owner)->cleanup_);
+      delete owner;
+      delete poll;
+    });
+  }
+
+  int fd() const { return fd_.get(); }
+  bool open() const { return handle_ != nullptr; }
+
+ private:
+  // More than the kernel puts into one netlink datagram (32 kB) or an IP datagram can hold.
+  static constexpr size_t kBuffer = 128 << 10;
+  static constexpr int kDatagramsPerTurn = 64;
+
+  static std::shared_ptr<PolledSocket> self(uv_poll_t* handle) {
+    return *static_cast<std::shared_ptr<PolledSocket>*>(handle->data);
+  }
+
+  static void shut_down(napi_async_cleanup_hook_handle, void* socket) { static_cast<PolledSocket*>(socket)->close(); }
+
+  void receive() {
+    const Napi::HandleScope scope(env_);
+    for (int i = 0; i < kDatagramsPerTurn && open(); i++) {
+      const ssize_t length = ::recv(fd_.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT | MSG_TRUNC);
+      if (length < 0 && errno == EINTR) continue;
+      if (length < 0 && errno != ENOBUFS) return;
+      // Lost or cut datagrams become an empty one: the listener has to look at the whole state again.
+      const bool whole = length >= 0 && static_cast<size_t>(length) <= buffer_.size();
+      deliver(whole ? static_cast<size_t>(length) : 0);
+    }
+  }
+
+  void deliver(size_t length) {
+    auto datagram = Napi::Uint8Array::New(env_, length);
+    std::memcpy(datagram.Data(), buffer_.data(), length);
+    try {
+      on_message_.MakeCallback(env_.Global(), {datagram});
+    } catch (const Napi::Error& error) {
+      report_uncaught(env_, error);
+    }
+  }
+
+  Napi::Env env_;
+  FileDescriptor fd_;
+  Napi::FunctionReference on_message_;
+  std::vector<uint8_t> buffer_;
+  uv_poll_t* handle_ = nullptr;
+  napi_async_cleanup_hook_handle cleanup_ = nullptr;
+};
+
+void send_to(Napi::Env env, const PolledSocket& socket, const void* address, socklen_t address_length,
+             std::span<const uint8_t> datagram) {
+  if (!socket.open()) throw Napi::Error::New(env, "the socket is closed");
+  translated(env, [&] {
+    check(::sendto(socket.fd(), datagram.data(), datagram.size(), MSG_DONTWAIT,
+                   static_cast<const sockaddr*>(address), address_length),
+          "sendto");
+  });
+}
+
+std::shared_ptr<PolledSocket> start(Napi::Env env, FileDescriptor fd, const Napi::Function& on_message) {
+  auto socket = std::make_shared<PolledSocket>(env, std::move(fd), on_message);
+  socket->start();
+  return socket;
+}
+
+Napi::Object with_close(Napi::Env env, const std::shared_ptr<PolledSocket>& socket) {
+  auto object = Napi::Object::New(env);
+  object.Set("close", Napi::Function::New(env, [socket](const Napi::CallbackInfo&) { socket->close(); }));
+  return object;
+}
+
+}  // namespace
+
+Napi::Value open_netlink_socket(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const int protocol = static_cast<int>(arguments::integer(info[0], "protocol", 0, 31));
+  if (!info[1].IsArray()) throw Napi::TypeError::New(env, "groups: expected an array of group numbers");
+  const auto array = info[1].As<Napi::Array>();
+  std::vector<uint32_t> groups;
+  for (uint32_t i = 0; i < array.Length(); i++)
+    groups.push_back(static_cast<uint32_t>(arguments::integer(array.Get(i), "groups", 1, 1024)));
+  const Napi::Function on_message = arguments::function(info[2], "onMessage");
+
+  return translated(env, [&] {
+    const auto socket = start(env, open_netlink(protocol, groups), on_message);
+    const auto send = [socket](const Napi::CallbackInfo& call) {
+      sockaddr_nl kernel{};
+      kernel.nl_family = AF_NETLINK;
+      send_to(call.Env(), *socket, &kernel, sizeof kernel, arguments::octets(call[0], "datagram"));
+    };
+    Napi::Object object = with_close(env, socket);
+    object.Set("send", Napi::Function::New(env, send));
+    return object;
+  });
+}
+
+Napi::Value open_raw_socket(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const int protocol = static_cast<int>(arguments::integer(info[0], "protocol", 1, 255));
+  const SocketOptions options = arguments::socket_options(arguments::object(info[1], "options"));
+  const Napi::Function on_message = arguments::function(info[2], "onMessage");
+
+  return translated(env, [&] {
+    const auto socket = start(env, open_raw(protocol, options), on_message);
+    const auto send = [socket](const Napi::CallbackInfo& call) {
+      const SocketAddress to(arguments::octets(call[0], "address", {4}), 0);
+      send_to(call.Env(), *socket, to.get(), to.length(), arguments::octets(call[1], "packet"));
+    };
+    Napi::Object object = with_close(env, socket);
+    object.Set("sendTo", Napi::Function::New(env, send));
+    return object;
+  });
+}
+
+}  // namespace tunwright

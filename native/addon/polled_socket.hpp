@@ -1,0 +1,12 @@
+#pragma once
+#include <napi.h>
+
+namespace tunwright {
+
+/** openNetlink(protocol, groups, onMessage): NativeSocket */
+Napi::Value open_netlink_socket(const Napi::CallbackInfo& info);
+
+/** openRaw(protocol, options, onMessage): NativeRawSocket */
+Napi::Value open_raw_socket(const Napi::CallbackInfo& info);
+
+}  // namespace tunwright

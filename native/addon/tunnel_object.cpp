@@ -1,0 +1,233 @@
+#include "tunnel_object.hpp"
+
+#include <atomic>
+#include <memory>
+#include <new>
+
+#include "../os/tunnel.hpp"
+#include "arguments.hpp"
+#include "counters_view.hpp"
+#include "errors.hpp"
+
+namespace tunwright {
+
+namespace {
+
+/** One up-call on its way from the tunnel's thread to JavaScript. */
+struct Event {
+  std::shared_ptr<std::atomic<int>> queued;  // null for events that are never dropped
+  uint16_t local_port = 0;                   // 0: the tunnel failed
+  SocketAddress from;
+  std::vector<uint8_t> message;
+  int code = 0;
+  const char* call = "";
+
+  ~Event() {
+    if (queued) queued->fetch_sub(1, std::memory_order_relaxed);
+  }
+};
+
+Napi::Uint8Array copy(Napi::Env env, std::span<const uint8_t> octets) {
+  auto array = Napi::Uint8Array::New(env, octets.size());
+  std::memcpy(array.Data(), octets.data(), octets.size());
+  return array;
+}
+
+Napi::Object to_object(Napi::Env env, const Event& event) {
+  auto object = Napi::Object::New(env);
+  if (event.local_port == 0) {
+    object.Set("kind", "failed");
+    object.Set("code", error_name(event.code));
+    object.Set("syscall", event.call);
+    return object;
+  }
+  object.Set("kind", "ike");
+  object.Set("localPort", static_cast<double>(event.local_port));
+  object.Set("remoteAddress", copy(env, event.from.octets()));
+  object.Set("remotePort", static_cast<double>(event.from.port()));
+  object.Set("message", copy(env, event.message));
+  return object;
+}
+
+/** Runs on the JavaScript thread; without an environment the queue is being thrown away. */
+void deliver(Napi::Env env, Napi::Function callback, std::nullptr_t*, Event* raw) {
+  const std::unique_ptr<Event> event(raw);
+  if (env == nullptr || callback == nullptr) return;
+  try {
+    callback.Call({to_object(env, *event)});
+  } catch (const Napi::Error& error) {
+    report_uncaught(env, error);
+  }
+}
+
+using EventFunction = Napi::TypedThreadSafeFunction<std::nullptr_t, Event, deliver>;
+
+/** Carries the tunnel's up-calls to JavaScript; a flood of IKE messages is dropped here and not in the heap. */
+class EventChannel final : public TunnelObserver {
+ public:
+  EventChannel(Napi::Env env, const Napi::Function& callback)
+      : function_(EventFunction::New(env, callback, "tunwright tunnel", 0, 1)) {}
+  ~EventChannel() override { function_.Abort(); }
+
+  bool on_ike(uint16_t local_port, const SocketAddress& from, std::span<const uint8_t> message) noexcept override {
+    if (queued_->load(std::memory_order_relaxed) >= kQueueMax) return false;
+    std::unique_ptr<Event> event(new (std::nothrow) Event);
+    if (event == nullptr) return false;
+    queued_->fetch_add(1, std::memory_order_relaxed);
+    event->queued = queued_;
+    event->local_port = local_port;
+    event->from = from;
+    event->message.assign(message.begin(), message.end());
+    return enqueue(std::move(event));
+  }
+
+  void on_failed(int code, const char* call) noexcept override {
+    auto event = std::make_unique<Event>();
+    event->code = code;
+    event->call = call;
+    enqueue(std::move(event));
+  }
+
+ private:
+  static constexpr int kQueueMax = 256;
+
+  bool enqueue(std::unique_ptr<Event> event) {
+    if (function_.NonBlockingCall(event.get()) != napi_ok) return false;
+    [[maybe_unused]] Event* given = event.release();
+    return true;
+  }
+
+  EventFunction function_;
+  const std::shared_ptr<std::atomic<int>> queued_ = std::make_shared<std::atomic<int>>(0);
+};
+
+class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "NativeTunnel",
+                       {InstanceMethod<&TunnelObject::add_inbound>("addInbound"),
+                        InstanceMethod<&TunnelObject::remove_inbound>("removeInbound"),
+                        InstanceMethod<&TunnelObject::set_outbound>("setOutbound"),
+                        InstanceMethod<&TunnelObject::clear_outbound>("clearOutbound"),
+                        InstanceMethod<&TunnelObject::send_ike>("sendIke"),
+                        InstanceMethod<&TunnelObject::send_keepalive>("sendKeepalive"),
+                        InstanceMethod<&TunnelObject::set_carrier>("setCarrier"),
+                        InstanceMethod<&TunnelObject::close>("close")});
+  }
+
+  explicit TunnelObject(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+    const Napi::Env env = info.Env();
+    const TunnelOptions options = arguments::tunnel_options(info[0]);
+    const Napi::Function callback = arguments::function(info[1], "onEvent");
+    translated(env, [&] {
+      channel_ = std::make_unique<EventChannel>(env, callback);
+      tunnel_ = std::make_unique<Tunnel>(options, *channel_);
+    });
+    family_ = options.socket.local_address.size();
+    Value().Set("interfaceIndex", tunnel_->interface_index());
+    Value().Set("counters", counters_view(env, tunnel_->counters()));
+    // An open tunnel is not garbage; and a process that exits without closing it must not leave its thread behind.
+    Ref();
+    napi_add_env_cleanup_hook(env, shut_down, this);
+  }
+
+  ~TunnelObject() override {
+    if (tunnel_) napi_remove_env_cleanup_hook(Env(), shut_down, this);
+    shut_down(this);
+  }
+
+ private:
+  Tunnel& open_tunnel() {
+    if (!tunnel_) throw Napi::Error::New(Env(), "the tunnel is closed");
+    return *tunnel_;
+  }
+
+  Napi::Value add_inbound(const Napi::CallbackInfo& info) {
+    const Napi::Object options = arguments::object(info[0], "sa");
+    const SaKeys keys = arguments::sa_keys(options);
+    const uint32_t window = arguments::replay_window(options.Get("replayWindow"));
+    return translated(info.Env(), [&]() -> Napi::Value {
+      auto sa = std::make_unique<InboundSa>(keys, window);
+      const std::shared_ptr<SaCounters> counters = sa->counters;
+      switch (open_tunnel().add_inbound(sa)) {
+        case SaTable::Install::done: return counters_view(info.Env(), counters);
+        case SaTable::Install::duplicate: throw SystemError(EEXIST, "addInbound");
+        case SaTable::Install::full: break;
+      }
+      throw SystemError(ENOSPC, "addInbound");
+    });
+  }
+
+  void remove_inbound(const Napi::CallbackInfo& info) {
+    open_tunnel().remove_inbound(static_cast<uint32_t>(arguments::integer(info[0], "spi", 1, UINT32_MAX)));
+  }
+
+  Napi::Value set_outbound(const Napi::CallbackInfo& info) {
+    const SaKeys keys = arguments::sa_keys(arguments::object(info[0], "sa"));
+    const std::string encapsulation = arguments::text(info[1], "encapsulation", 8);
+    const SocketAddress remote = remote_address(info[2], info[3]);
+    return translated(info.Env(), [&]() -> Napi::Value {
+      if (encapsulation != "udp") throw SystemError(EPROTONOSUPPORT, "setOutbound");
+      auto sa = std::make_unique<OutboundSa>(keys, remote);
+      const std::shared_ptr<SaCounters> counters = sa->counters;
+      open_tunnel().set_outbound(std::move(sa));
+      return counters_view(info.Env(), counters);
+    });
+  }
+
+  void clear_outbound(const Napi::CallbackInfo&) { open_tunnel().set_outbound(nullptr); }
+
+  void send_ike(const Napi::CallbackInfo& info) {
+    const int64_t port = arguments::integer(info[0], "localPort", kIkePort, kNatPort);
+    if (port != kIkePort && port != kNatPort)
+      throw Napi::TypeError::New(info.Env(), "localPort: expected 500 or 4500, got " + std::to_string(port));
+    const SocketAddress remote = remote_address(info[1], info[2]);
+    open_tunnel().send_ike(static_cast<uint16_t>(port), remote, arguments::octets(info[3], "message"));
+  }
+
+  void send_keepalive(const Napi::CallbackInfo& info) { open_tunnel().send_keepalive(remote_address(info[0], info[1])); }
+
+  void set_carrier(const Napi::CallbackInfo& info) {
+    const bool up = arguments::boolean(info[0], "up");
+    translated(info.Env(), [&] { open_tunnel().set_carrier(up); });
+  }
+
+  void close(const Napi::CallbackInfo& info) {
+    if (!tunnel_) return;
+    napi_remove_env_cleanup_hook(info.Env(), shut_down, this);
+    shut_down(this);
+    Unref();
+  }
+
+  /** The thread stops before the channel it speaks through goes. */
+  static void shut_down(void* self) {
+    auto* object = static_cast<TunnelObject*>(self);
+    object->tunnel_.reset();
+    object->channel_.reset();
+  }
+
+  SocketAddress remote_address(const Napi::Value& address, const Napi::Value& port) {
+    const SocketAddress remote = arguments::socket_address(address, port);
+    if (remote.octets().size() != family_)
+      throw Napi::TypeError::New(Env(), "remoteAddress: expected " + std::to_string(family_) + " octets, got " +
+                                            std::to_string(remote.octets().size()) + " octets");
+    return remote;
+  }
+
+  size_t family_ = 4;  // octets of an outer address
+  std::unique_ptr<EventChannel> channel_;
+  std::unique_ptr<Tunnel> tunnel_;
+};
+
+}  // namespace
+
+void define_tunnel(Napi::Env env, Napi::Object) {
+  // Kept per environment, so that the addon works in worker threads.
+  env.SetInstanceData(new Napi::FunctionReference(Napi::Persistent(TunnelObject::define(env))));
+}
+
+Napi::Value open_tunnel(const Napi::CallbackInfo& info) {
+  return info.Env().GetInstanceData<Napi::FunctionReference>()->New({info[0], info[1]});
+}
+
+}  // namespace tunwright

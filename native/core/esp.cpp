@@ -1,0 +1,103 @@
+#include "esp.hpp"
+
+#include <openssl/crypto.h>
+
+#include "bytes.hpp"
+
+namespace tunwright {
+
+namespace {
+
+/** RFC 4303 §2: SPI and sequence number; with ESN the high half comes in between, RFC 4106 §5. */
+size_t write_aad(uint8_t* aad, const uint8_t* spi, uint64_t sequence, bool esn) {
+  std::memcpy(aad, spi, 4);
+  if (!esn) {
+    store32(aad + 4, static_cast<uint32_t>(sequence));
+    return 8;
+  }
+  store64(aad + 4, sequence);
+  return 12;
+}
+
+/** Padding must count 1, 2, 3, …: RFC 4303 §2.4. */
+bool valid_padding(const uint8_t* padding, size_t length) {
+  for (size_t i = 0; i < length; i++) {
+    if (padding[i] != i + 1) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+EspSealer::EspSealer(const SaKeys& keys)
+    : gcm_(AesGcm::Direction::seal, keys.key),
+      spi_(keys.spi),
+      esn_(keys.esn),
+      // The last number stays unused: neither a counter that wrapped nor one that is about to is worth a special case.
+      limit_(keys.esn ? UINT64_MAX : UINT32_MAX) {
+  std::memcpy(salt_, keys.salt.data(), sizeof salt_);
+}
+
+EspSealer::~EspSealer() { OPENSSL_cleanse(salt_, sizeof salt_); }
+
+size_t EspSealer::seal(uint8_t* inner, size_t length, uint8_t next_header, uint8_t* out) {
+  if (exhausted()) return 0;
+  const uint64_t sequence = next_sequence_++;
+  store32(out, spi_);
+  store32(out + 4, static_cast<uint32_t>(sequence));
+  store64(out + 8, sequence);
+
+  uint8_t nonce[AesGcm::kNonce];
+  std::memcpy(nonce, salt_, 4);
+  std::memcpy(nonce + 4, out + 8, 8);
+  uint8_t aad[12];
+  const size_t aad_length = write_aad(aad, out, sequence, esn_);
+
+  uint8_t* trailer = inner + length;
+  uint8_t saved[kEspTrailerMax];
+  std::memcpy(saved, trailer, sizeof saved);
+  const uint8_t padding = static_cast<uint8_t>(-(length + 2) & 3);
+  for (uint8_t i = 0; i < padding; i++) trailer[i] = static_cast<uint8_t>(i + 1);
+  trailer[padding] = padding;
+  trailer[padding + 1] = next_header;
+
+  const size_t sealed = length + padding + 2;
+  uint8_t* ciphertext = out + kEspHeader;
+  const bool done = gcm_.seal(nonce, {aad, aad_length}, inner, sealed, ciphertext, ciphertext + sealed);
+  std::memcpy(trailer, saved, sizeof saved);
+  return done ? kEspHeader + sealed + AesGcm::kTag : 0;
+}
+
+EspOpener::EspOpener(const SaKeys& keys, uint32_t replay_window)
+    : gcm_(AesGcm::Direction::open, keys.key), esn_(keys.esn), window_(replay_window) {
+  std::memcpy(salt_, keys.salt.data(), sizeof salt_);
+}
+
+EspOpener::~EspOpener() { OPENSSL_cleanse(salt_, sizeof salt_); }
+
+EspOpener::Opened EspOpener::open(const uint8_t* packet, size_t length, uint8_t* out) {
+  if (length < kEspMin) return {EspVerdict::malformed, 0, 0, 0};
+  const uint32_t low = load32(packet + 4);
+  const uint64_t sequence = esn_ ? window_.infer_esn(low) : low;
+  if (window_.check(sequence) != ReplayWindow::Verdict::fresh) return {EspVerdict::replayed, 0, 0, sequence};
+
+  uint8_t nonce[AesGcm::kNonce];
+  std::memcpy(nonce, salt_, 4);
+  std::memcpy(nonce + 4, packet + 8, 8);
+  uint8_t aad[12];
+  const size_t aad_length = write_aad(aad, packet, sequence, esn_);
+  const size_t sealed = length - kEspHeader - AesGcm::kTag;
+  const uint8_t* ciphertext = packet + kEspHeader;
+  if (!gcm_.open(nonce, {aad, aad_length}, ciphertext, sealed, out, ciphertext + sealed))
+    return {EspVerdict::not_authentic, 0, 0, sequence};
+  window_.mark(sequence);
+
+  const uint8_t next_header = out[sealed - 1];
+  const size_t padding = out[sealed - 2];
+  if (padding + 2 > sealed || !valid_padding(out + sealed - 2 - padding, padding))
+    return {EspVerdict::malformed, next_header, 0, sequence};
+  const EspVerdict verdict = next_header == kNextHeaderNone ? EspVerdict::dummy : EspVerdict::ok;
+  return {verdict, next_header, sealed - 2 - padding, sequence};
+}
+
+}  // namespace tunwright

@@ -1,0 +1,70 @@
+#include "control_sockets.hpp"
+
+#include <linux/netlink.h>
+#include <netinet/tcp.h>
+
+#ifndef SOL_NETLINK
+#define SOL_NETLINK 270
+#endif
+
+namespace tunwright {
+
+namespace {
+
+constexpr int kNetlinkBuffer = 8 << 20;
+
+}  // namespace
+
+FileDescriptor open_tcp(const TcpOptions& options) {
+  const bool ipv6 = options.socket.local_address.size() == 16;
+  FileDescriptor fd = open_socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP, options.socket);
+  const int level = ipv6 ? static_cast<int>(IPPROTO_IPV6) : static_cast<int>(IPPROTO_IP);
+  if (ipv6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+  if (options.ttl) set_option(fd.get(), level, ipv6 ? IPV6_UNICAST_HOPS : IP_TTL, *options.ttl, "IP_TTL");
+  if (options.tos) set_option(fd.get(), level, ipv6 ? IPV6_TCLASS : IP_TOS, *options.tos, "IP_TOS");
+  if (options.max_segment) set_option(fd.get(), IPPROTO_TCP, TCP_MAXSEG, *options.max_segment, "TCP_MAXSEG");
+  if (options.user_timeout_ms)
+    set_option(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, *options.user_timeout_ms, "TCP_USER_TIMEOUT");
+
+  const bool bound = !options.socket.local_address.empty() || options.local_port != 0 || options.listen;
+  if (!bound) return fd;
+  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
+  static constexpr uint8_t kAny[4] = {0, 0, 0, 0};
+  const std::span<const uint8_t> address =
+      options.socket.local_address.empty() ? std::span<const uint8_t>(kAny) : options.socket.local_address;
+  const SocketAddress local(address, options.local_port);
+  check(::bind(fd.get(), local.get(), local.length()), "bind");
+  return fd;
+}
+
+FileDescriptor open_netlink(int protocol, const std::vector<uint32_t>& groups) {
+  FileDescriptor fd(check(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), "socket"));
+  set_buffers(fd.get(), kNetlinkBuffer);
+  // Old kernels answer without the text or with the whole request: both are understood.
+  try_option(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  try_option(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, 1);
+  sockaddr_nl local{};
+  local.nl_family = AF_NETLINK;
+  check(::bind(fd.get(), reinterpret_cast<sockaddr*>(&local), sizeof local), "bind");
+  for (const uint32_t group : groups)
+    set_option(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, static_cast<int>(group), "NETLINK_ADD_MEMBERSHIP");
+  return fd;
+}
+
+FileDescriptor open_raw(int protocol, const SocketOptions& options) {
+  FileDescriptor fd = open_socket(AF_INET, SOCK_RAW, protocol, options);
+  if (!options.local_address.empty()) {
+    const SocketAddress local(options.local_address, 0);
+    check(::bind(fd.get(), local.get(), local.length()), "bind");
+  }
+  return fd;
+}
+
+PeerCredentials peer_credentials(int fd) {
+  ucred credentials;
+  socklen_t length = sizeof credentials;
+  check(::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length), "SO_PEERCRED");
+  return {credentials.pid, credentials.uid, credentials.gid};
+}
+
+}  // namespace tunwright

@@ -1,0 +1,41 @@
+#pragma once
+// Sockets that the control plane needs and Node cannot make or configure by itself.
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "file_descriptor.hpp"
+#include "socket_options.hpp"
+
+namespace tunwright {
+
+struct TcpOptions {
+  SocketOptions socket;
+  uint16_t local_port = 0;
+  bool listen = false;
+  std::optional<int> ttl;
+  std::optional<int> max_segment;
+  std::optional<int> user_timeout_ms;
+  std::optional<int> tos;
+};
+
+/** Bound and configured, neither connected nor listening. IPv4 unless the local address is an IPv6 one. */
+FileDescriptor open_tcp(const TcpOptions& options);
+
+/** A netlink socket that joined `groups`, with extended acknowledgements. */
+FileDescriptor open_netlink(int protocol, const std::vector<uint32_t>& groups);
+
+/** A raw IPv4 socket; received datagrams start with their IP header. */
+FileDescriptor open_raw(int protocol, const SocketOptions& options);
+
+struct PeerCredentials {
+  pid_t pid;
+  uid_t uid;
+  gid_t gid;
+};
+/** Who is at the other end of a connected unix socket. */
+PeerCredentials peer_credentials(int fd);
+
+}  // namespace tunwright

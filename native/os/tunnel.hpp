@@ -1,0 +1,82 @@
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "../core/counters.hpp"
+#include "../core/retired.hpp"
+#include "../core/sa_table.hpp"
+#include "arena.hpp"
+#include "outbound_sa.hpp"
+#include "receiver.hpp"
+#include "transmitter.hpp"
+#include "tun_linux.hpp"
+#include "udp_linux.hpp"
+
+namespace tunwright {
+
+struct TunnelOptions {
+  std::string interface;
+  int mtu;
+  SocketOptions socket;
+  std::vector<uint8_t> remote_address;  // 4 or 16 octets; empty: a responder
+};
+
+/**
+ * One tunnel: a TUN device, UDP ports 500 and 4500, and a thread that moves packets between them.
+ *
+ * SAs are installed and removed from one other thread while packets flow. The packet thread reads them through atomic
+ * pointers; what is taken out is destroyed by the packet thread at the top of its loop, where it holds none.
+ */
+class Tunnel {
+ public:
+  /** Opens everything and starts the thread. Throws SystemError. `observer` outlives the tunnel. */
+  Tunnel(const TunnelOptions& options, TunnelObserver& observer);
+  /** Stops the thread, zeroises keys, closes device and sockets. */
+  ~Tunnel();
+  Tunnel(const Tunnel&) = delete;
+  Tunnel& operator=(const Tunnel&) = delete;
+
+  int interface_index() const { return tun_.index(); }
+  const std::shared_ptr<TunnelCounters>& counters() const { return counters_; }
+
+  SaTable::Install add_inbound(std::unique_ptr<InboundSa>& sa) { return inbound_.install(sa); }
+  /** Unknown SPIs are ignored: removal is what was wanted. */
+  void remove_inbound(uint32_t spi);
+  /** Null: drop packets from the TUN. */
+  void set_outbound(std::unique_ptr<OutboundSa> sa);
+  void send_ike(uint16_t local_port, const SocketAddress& to, std::span<const uint8_t> message);
+  void send_keepalive(const SocketAddress& to);
+  void set_carrier(bool up) { tun_.set_carrier(up); }
+
+ private:
+  void run();
+  bool turn(const char** failed_call);
+  void watch_blocked(bool blocked);
+  void wake();
+  void count_send(int error);
+
+  const std::shared_ptr<TunnelCounters> counters_;
+  TunnelObserver& observer_;
+  TunDevice tun_;
+  UdpSocket ike_socket_;
+  UdpSocket nat_socket_;
+  Arena arena_;
+  SaTable inbound_;
+  std::atomic<OutboundSa*> outbound_{nullptr};
+  Retired<InboundSa> retired_inbound_;
+  Retired<OutboundSa> retired_outbound_;
+  Transmitter transmitter_;
+  Receiver receiver_;
+  FileDescriptor wake_;
+  FileDescriptor poll_;
+  bool blocked_ = false;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace tunwright
