@@ -1,0 +1,80 @@
+import { Reader, Writer } from '../lib/bytes.ts';
+import type { EspSaPair } from '../lib/esp-sa.ts';
+import { formatIp, ip } from '../lib/ip.ts';
+import type { Instant } from '../lib/time.ts';
+import type { EspKeys } from './keymat.ts';
+import type { EspSuite } from './types.ts';
+import type { TrafficSelector } from './wire/ts.ts';
+
+/** What an exchange agreed on for a CHILD_SA; the IKE SA adds where to send and how to encapsulate. */
+export interface ChildTerms {
+  readonly suite: EspSuite;
+  readonly spiIn: number;
+  readonly spiOut: number;
+  readonly keysIn: EspKeys;
+  readonly keysOut: EspKeys;
+}
+
+/** A CHILD_SA in use: the pair that the data plane holds, and since when. */
+export interface ChildSa {
+  readonly suite: EspSuite;
+  readonly pair: EspSaPair;
+  readonly since: Instant;
+}
+
+/** Builds the pair of SAs for the data plane. ESN is never offered, so never on. */
+export function espSaPair(terms: ChildTerms, where: Pick<EspSaPair, 'encapsulation' | 'remote'>): EspSaPair {
+  return {
+    inbound: { spi: terms.spiIn, ...terms.keysIn, esn: false },
+    outbound: { spi: terms.spiOut, ...terms.keysOut, esn: false },
+    ...where,
+  };
+}
+
+/** The whole of IPv4, both ways: the tunnel is route-based, and routes decide what enters it. */
+export const ANY_TO_ANY: readonly TrafficSelector[] = [
+  {
+    kind: 'range',
+    protocol: 0,
+    startPort: 0,
+    endPort: 65535,
+    start: ip('0.0.0.0'),
+    end: ip('255.255.255.255'),
+  },
+];
+
+/** True when the selectors let every IPv4 packet through. */
+export function coversAny(selectors: readonly TrafficSelector[]): boolean {
+  return selectors.some(
+    (s) =>
+      s.kind === 'range' &&
+      s.protocol === 0 &&
+      s.startPort === 0 &&
+      s.endPort === 65535 &&
+      s.start.family === 4 &&
+      s.start.bytes.every((octet) => octet === 0) &&
+      s.end.bytes.every((octet) => octet === 255),
+  );
+}
+
+/** Such as `10.0.0.0-10.0.255.255`; protocol and ports only when they are narrowed. */
+export function describeSelectors(selectors: readonly TrafficSelector[]): string {
+  const text = selectors.map((s) => {
+    if (s.kind === 'unknown') return `selector type ${s.tsType}`;
+    const ports = s.startPort === 0 && s.endPort === 65535 ? '' : ` ports ${s.startPort}-${s.endPort}`;
+    const protocol = s.protocol === 0 ? '' : ` protocol ${s.protocol}`;
+    return `${formatIp(s.start)}-${formatIp(s.end)}${protocol}${ports}`;
+  });
+  return text.length === 0 ? 'nothing' : text.join(', ');
+}
+
+/** ESP SPIs on the wire are four octets, in SA, DELETE and Notify payloads alike. */
+export const encodeSpi = (spi: number): Uint8Array => new Writer(4).u32(spi).finish();
+/** `undefined` for anything but four octets with a value of 256 or more (RFC 4303 §2.1 reserves 0 to 255). */
+export function decodeSpi(bytes: Uint8Array): number | undefined {
+  if (bytes.length !== 4) return undefined;
+  const spi = new Reader(bytes).u32();
+  return spi < MIN_SPI ? undefined : spi;
+}
+
+export const MIN_SPI = 256;

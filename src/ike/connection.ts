@@ -1,0 +1,275 @@
+import { toHex } from '../lib/bytes.ts';
+import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
+import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
+import { Acceptor } from './acceptor.ts';
+import { type Datagram, type DropReason, IkeSa, type IkeSaOutput } from './ike-sa.ts';
+import { describeIkeSuite } from './suites.ts';
+import { backoffMs, IMMEDIATE_RETRY_EVERY_MS } from './timing.ts';
+import type { IkeConfig, IkeDependencies, IkeInput, IkeOutput, IkeView } from './types.ts';
+import { ExchangeType } from './wire/iana.ts';
+import { decodeMessage, type IkeMessage } from './wire/message.ts';
+
+/** Half-open IKE SAs a responder keeps; one more pushes out the oldest. */
+const MAX_HALF_OPEN = 4;
+/** An unauthenticated peer must not be able to flood the history with its refused offers. */
+const REFUSAL_HISTORY_EVERY_MS = 1_000;
+
+type Mode = 'idle' | 'running' | 'stopping' | 'stopped';
+
+/** Why datagrams were dropped, besides what an IkeSa finds. */
+export type ConnectionDropReason = DropReason | 'malformed-message' | 'unknown-spi' | 'wrong-source' | 'not-running';
+
+/**
+ * The owner of one wanted IKE SA. As initiator it connects, and connects again for ever: at once after a loss, then
+ * with growing waits. As responder it admits strangers and lets the one that authenticates replace its predecessor.
+ * Never holds two established SAs.
+ *
+ * Drain `poll()` after every `handle()`, then wake up at `nextTimeout()` with a `timeout` input; early ones are harmless.
+ */
+export class IkeConnection {
+  readonly #config: IkeConfig;
+  readonly #deps: IkeDependencies;
+  readonly #acceptor: Acceptor;
+  readonly #out: IkeOutput[] = [];
+  readonly #timers = new TimerTable<'retry'>();
+  readonly #drops = new Map<ConnectionDropReason, number>();
+  #mode: Mode = 'idle';
+  /** Initiator: the attempt or the SA in use. Responder: the SA in use. */
+  #current: IkeSa | undefined;
+  /** Responder only. */
+  #halfOpen: IkeSa[] = [];
+  /** The last SA that ended: answers retransmissions of the request that ended it. */
+  #departed: IkeSa | undefined;
+  #lastError: string | undefined;
+  #failures = 0;
+  #lastImmediateRetry: Instant | undefined;
+  #lastRefusal: Instant | undefined;
+  /** Where IKE_SA_INIT goes: some firewalls pass only one of the two ports, so silence on one tries the other. */
+  #initPort: 500 | 4500 = 500;
+
+  constructor(config: IkeConfig, deps: IkeDependencies) {
+    if (config.ikeSuites.length === 0 || config.espSuites.length === 0)
+      throw new RangeError('a connection needs at least one IKE suite and one ESP suite');
+    if (config.role === 'initiator' && config.remoteAddress === undefined)
+      throw new RangeError('an initiator needs a remote address');
+    this.#config = config;
+    this.#deps = deps;
+    this.#acceptor = new Acceptor(config, deps);
+  }
+
+  handle(input: IkeInput, now: Instant): void {
+    switch (input.kind) {
+      case 'start':
+        this.#start(now);
+        break;
+      case 'datagram':
+        this.#onDatagram(input, now);
+        break;
+      case 'inbound-traffic':
+        this.#current?.inboundTraffic(now);
+        break;
+      case 'timeout':
+        this.#onTimeout(now);
+        break;
+      case 'stop':
+        this.#stop(now);
+        break;
+    }
+    for (const sa of this.#sas()) this.#drain(sa, now);
+  }
+
+  poll(): IkeOutput | undefined {
+    return this.#out.shift();
+  }
+
+  nextTimeout(): Instant | undefined {
+    return earliest(this.#timers.next(), ...this.#sas().map((sa) => sa.nextTimeout()));
+  }
+
+  view(now: Instant): IkeView {
+    const sa = this.#current ?? this.#halfOpen.at(-1);
+    const retryAt = this.#timers.get('retry');
+    return {
+      ...(sa?.view(now) ?? NO_SA),
+      state: this.#stateName(),
+      lastError: this.#lastError,
+      retryInMs: retryAt && Math.max(0, elapsedMs(now, retryAt)),
+    };
+  }
+
+  /** Datagrams dropped so far, by reason. */
+  get drops(): ReadonlyMap<ConnectionDropReason, number> {
+    return this.#drops;
+  }
+
+  #stateName(): IkeView['state'] {
+    if (this.#mode !== 'running') return this.#mode === 'idle' ? 'idle' : 'stopped';
+    if (this.#current?.established) return 'established';
+    if (this.#timers.get('retry') !== undefined) return 'backoff';
+    return this.#current !== undefined || this.#halfOpen.length > 0 ? 'connecting' : 'idle';
+  }
+
+  // --- life
+
+  #start(now: Instant): void {
+    if (this.#mode !== 'idle') return;
+    this.#mode = 'running';
+    if (this.#config.role === 'initiator') this.#connect(now);
+  }
+
+  #connect(now: Instant): void {
+    const { remoteAddress } = this.#config;
+    if (remoteAddress === undefined) return;
+    const context = { config: this.#config, deps: this.#deps, peer: formatIp(remoteAddress) };
+    this.#current = IkeSa.initiate(context, remoteAddress, this.#initPort, now);
+    this.#drain(this.#current, now);
+  }
+
+  #stop(now: Instant): void {
+    if (this.#mode === 'stopping' || this.#mode === 'stopped') return;
+    this.#mode = 'stopping';
+    this.#timers.stopAll();
+    this.#halfOpen = [];
+    if (this.#current === undefined) return this.#stopped();
+    this.#current.terminate('stopped by us', now);
+  }
+
+  #stopped(): void {
+    this.#mode = 'stopped';
+    this.#departed = undefined;
+    this.#out.push({ kind: 'stopped' });
+  }
+
+  #onTimeout(now: Instant): void {
+    for (const sa of this.#sas()) sa.timeout(now);
+    if (this.#timers.expired(now).includes('retry')) this.#connect(now);
+  }
+
+  // --- datagrams
+
+  #onDatagram(datagram: Datagram, now: Instant): void {
+    const dropped = this.#dispatch(datagram, now);
+    if (dropped !== undefined) this.#drops.set(dropped, (this.#drops.get(dropped) ?? 0) + 1);
+  }
+
+  #dispatch(datagram: Datagram, now: Instant): ConnectionDropReason | undefined {
+    if (this.#mode !== 'running' && this.#mode !== 'stopping') return 'not-running';
+    const decoded = decodeMessage(datagram.bytes);
+    if (!decoded.ok) return 'malformed-message';
+    const message = decoded.value;
+    const sa = this.#sas().find((candidate) => candidate.matches(message.header));
+    if (sa !== undefined) return sa.receive(message, datagram, now);
+    return this.#isFirstRequest(message) ? this.#onStranger(message, datagram, now) : 'unknown-spi';
+  }
+
+  #isFirstRequest({ header }: IkeMessage): boolean {
+    const { exchangeType, response, fromInitiator, messageId, spiI, spiR } = header;
+    const first = exchangeType === ExchangeType.IkeSaInit && !response && fromInitiator && messageId === 0;
+    return first && this.#config.role === 'responder' && this.#mode === 'running' && !isZero(spiI) && isZero(spiR);
+  }
+
+  #onStranger(message: IkeMessage, datagram: Datagram, now: Instant): ConnectionDropReason | undefined {
+    const { remoteAddress } = this.#config;
+    const { address } = datagram.from;
+    if (remoteAddress !== undefined && !equalIp(remoteAddress, address)) return 'wrong-source';
+    const acceptance = this.#acceptor.accept(message, datagram, formatIp(address), this.#halfOpen.length, now);
+    if (acceptance.kind === 'accepted') {
+      this.#halfOpen = [...this.#halfOpen, acceptance.sa].slice(-MAX_HALF_OPEN);
+      return undefined;
+    }
+    this.#out.push({ kind: 'send', localPort: datagram.localPort, to: datagram.from, bytes: acceptance.response });
+    if (acceptance.reason !== undefined) this.#recordRefusal(message, address, acceptance.reason, now);
+    return undefined;
+  }
+
+  #recordRefusal({ header }: IkeMessage, from: IpAddress, reason: string, now: Instant): void {
+    if (this.#lastRefusal !== undefined && elapsedMs(this.#lastRefusal, now) < REFUSAL_HISTORY_EVERY_MS) return;
+    this.#lastRefusal = now;
+    this.#lastError = reason;
+    this.#out.push({
+      kind: 'history',
+      event: {
+        exchange: 'IKE_SA_INIT',
+        direction: 'in',
+        messageId: 0,
+        result: 'failed',
+        reason,
+        spiI: toHex(header.spiI),
+        spiR: toHex(header.spiR),
+        proposal: this.#config.ikeSuites.map(describeIkeSuite).join(', '),
+        peer: formatIp(from),
+        durationMs: 0,
+      },
+    });
+  }
+
+  // --- what the IKE SAs report
+
+  #sas(): IkeSa[] {
+    const single = [this.#current, this.#departed].filter((sa) => sa !== undefined);
+    return [...single, ...this.#halfOpen];
+  }
+
+  #drain(sa: IkeSa, now: Instant): void {
+    for (let out = sa.poll(); out !== undefined; out = sa.poll()) this.#translate(sa, out, now);
+  }
+
+  #translate(sa: IkeSa, out: IkeSaOutput, now: Instant): void {
+    switch (out.kind) {
+      case 'established':
+        return this.#onEstablished(sa, out.initialContact, now);
+      case 'closed':
+        return this.#onClosed(sa, out.reached, out.reason, now);
+      default:
+        this.#out.push(out);
+    }
+  }
+
+  #onEstablished(sa: IkeSa, initialContact: boolean, now: Instant): void {
+    this.#lastError = undefined;
+    const predecessor = this.#current;
+    if (predecessor === sa) return;
+    this.#halfOpen = this.#halfOpen.filter((candidate) => candidate !== sa);
+    this.#current = sa;
+    if (predecessor === undefined) return;
+    predecessor.abandon('replaced by a new IKE SA from the peer', !initialContact, now);
+    this.#drain(predecessor, now);
+  }
+
+  #onClosed(sa: IkeSa, reached: 'nothing' | 'answer' | 'established', reason: string, now: Instant): void {
+    this.#departed = sa;
+    this.#halfOpen = this.#halfOpen.filter((candidate) => candidate !== sa);
+    const wasCurrent = this.#current === sa;
+    if (wasCurrent) this.#current = undefined;
+    if (this.#mode === 'stopping' && wasCurrent) return this.#stopped();
+    const replaced = !wasCurrent && this.#current !== undefined;
+    if (this.#mode !== 'running' || replaced) return;
+    this.#lastError = reason;
+    if (this.#config.role !== 'initiator') return;
+    if (reached === 'nothing') this.#initPort = this.#initPort === 500 ? 4500 : 500;
+    this.#reconnect(reached === 'established', now);
+  }
+
+  #reconnect(lost: boolean, now: Instant): void {
+    const last = this.#lastImmediateRetry;
+    if (lost && (last === undefined || elapsedMs(last, now) >= IMMEDIATE_RETRY_EVERY_MS)) {
+      this.#failures = 0;
+      this.#lastImmediateRetry = now;
+      return this.#connect(now);
+    }
+    this.#timers.set('retry', after(now, backoffMs(this.#deps.random, this.#failures++)));
+  }
+}
+
+const NO_SA: ReturnType<IkeSa['view']> = {
+  spiI: undefined,
+  spiR: undefined,
+  suite: undefined,
+  ageMs: undefined,
+  rekeyInMs: undefined,
+  nat: undefined,
+  remote: undefined,
+  child: undefined,
+};
+
+const isZero = (spi: Uint8Array): boolean => spi.every((octet) => octet === 0);

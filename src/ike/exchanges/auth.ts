@@ -1,0 +1,239 @@
+import type { Result } from '../../lib/result.ts';
+import { err, ok } from '../../lib/result.ts';
+import { ANY_TO_ANY, type ChildTerms, coversAny, decodeSpi, describeSelectors, encodeSpi } from '../child-sa.ts';
+import { describeId, idBody, sameId } from '../identity.ts';
+import { childKeys, sharedKeyAuth } from '../keymat.ts';
+import { acceptedEsp, answerEsp, offerEsp, type Selection, selectEsp } from '../proposal.ts';
+import { describeEspSuite } from '../suites.ts';
+import type { EspSuite } from '../types.ts';
+import type { AuthPayload } from '../wire/auth.ts';
+import { AuthMethod, ExchangeType, isErrorNotify, NotifyType, notifyName, ProtocolId } from '../wire/iana.ts';
+import type { IdBody } from '../wire/id.ts';
+import { findNotify, findPayload, type Payload } from '../wire/message.ts';
+import { type NotifyPayload, notify } from '../wire/notify.ts';
+import type { Answer, Exchange, ExchangeContext, Outcome, Reply, SaInitResult } from './exchange.ts';
+import { failed } from './exchange.ts';
+
+const DELETE_IKE: readonly Payload[] = [{ kind: 'delete', protocolId: ProtocolId.Ike, spis: [] }];
+
+/** IKE_AUTH as initiator, with a shared key and the first CHILD_SA: RFC 7296 §1.2, §2.15, §2.17. */
+export class Auth implements Exchange {
+  readonly name = 'IKE_AUTH';
+  readonly type = ExchangeType.IkeAuth;
+  readonly #context: ExchangeContext;
+  readonly #init: SaInitResult;
+  readonly #spiIn: number;
+
+  /** `spiIn`: a fresh SPI of ours for the first CHILD_SA. */
+  constructor(context: ExchangeContext, init: SaInitResult, spiIn: number) {
+    this.#context = context;
+    this.#init = init;
+    this.#spiIn = spiIn;
+  }
+
+  get proposal(): string {
+    return describeEspSuites(this.#context.config.espSuites);
+  }
+
+  request(): readonly Payload[] {
+    const { config } = this.#context;
+    const localId = idBody(config.localId);
+    const wantedId: Payload[] = config.remoteId === 'any' ? [] : [{ kind: 'id-responder', ...idBody(config.remoteId) }];
+    return [
+      { kind: 'id-initiator', ...localId },
+      // We never hold a second IKE SA with this peer, so whatever it still has from us is stale (RFC 7296 §2.4).
+      notify(NotifyType.InitialContact),
+      ...wantedId,
+      { kind: 'auth', method: AuthMethod.SharedKey, data: authData(this.#context, this.#init, 'initiator', localId) },
+      offerEsp(config.espSuites, encodeSpi(this.#spiIn)),
+      { kind: 'ts-initiator', selectors: ANY_TO_ANY },
+      { kind: 'ts-responder', selectors: ANY_TO_ANY },
+    ];
+  }
+
+  onResponse({ payloads }: Reply): Outcome {
+    const auth = findPayload(payloads, 'auth');
+    const id = findPayload(payloads, 'id-responder');
+    const error = errorNotify(payloads);
+    if (auth === undefined || id === undefined) return failed(this.#refusal(error));
+    const mismatch = verifyPeer(this.#context, this.#init, 'responder', id, auth);
+    if (mismatch !== undefined) return failed(mismatch, [notify(NotifyType.AuthenticationFailed)]);
+    const child = this.#child(payloads, error);
+    if (!child.ok) return failed(child.error, DELETE_IKE);
+    return { kind: 'established', child: child.value, initialContact: false };
+  }
+
+  silence(): string {
+    return (
+      `${this.#context.peer} answered IKE_SA_INIT but not IKE_AUTH: ` +
+      'check that UDP port 4500 passes in both directions; a forged answer to IKE_SA_INIT looks the same'
+    );
+  }
+
+  /** The peer said no before it proved who it is; the notify came under the new keys all the same. */
+  #refusal(error: NotifyPayload | undefined): string {
+    const { config, peer } = this.#context;
+    if (error === undefined) return `${peer} answered IKE_AUTH without IDr and AUTH; expected both`;
+    const name = notifyName(error.notifyType);
+    if (error.notifyType === NotifyType.AuthenticationFailed)
+      return (
+        `${peer} rejected our authentication (${name}): the pre-shared key or the identity ` +
+        `${describeId(idBody(config.localId))} differs from what the peer holds; compare both at both ends`
+      );
+    return `${peer} refused IKE_AUTH (${name}): its log has the reason`;
+  }
+
+  /** The CHILD_SA of an authenticated response, or why there is none. */
+  #child(payloads: readonly Payload[], error: NotifyPayload | undefined): Result<ChildTerms, string> {
+    const { config, peer } = this.#context;
+    if (error !== undefined) return err(this.#childRefusal(error));
+    const sa = findPayload(payloads, 'sa');
+    const tsi = findPayload(payloads, 'ts-initiator');
+    const tsr = findPayload(payloads, 'ts-responder');
+    if (sa === undefined || tsi === undefined || tsr === undefined)
+      return err(`${peer} answered IKE_AUTH without SA, TSi or TSr and without an error; expected a CHILD_SA`);
+    const accepted = acceptedEsp(config.espSuites, sa);
+    if (!accepted.ok) return accepted;
+    const spiOut = decodeSpi(accepted.value.peerSpi);
+    if (spiOut === undefined) return err(`${peer} chose an invalid ESP SPI; expected four octets, 256 or more`);
+    if (!coversAny(tsi.selectors) || !coversAny(tsr.selectors))
+      return err(
+        `${peer} narrowed the traffic selectors to ${describeSelectors(tsi.selectors)} === ` +
+          `${describeSelectors(tsr.selectors)}; a route-based tunnel needs 0.0.0.0/0 both ways: set any-to-any selectors at the peer`,
+      );
+    const keys = childKeys(
+      this.#context.deps.crypto,
+      this.#init.suite,
+      this.#init.keys.d,
+      accepted.value.suite,
+      this.#init.nonces,
+    );
+    return ok({
+      suite: accepted.value.suite,
+      spiIn: this.#spiIn,
+      spiOut,
+      keysIn: keys.fromResponder,
+      keysOut: keys.fromInitiator,
+    });
+  }
+
+  #childRefusal({ notifyType }: NotifyPayload): string {
+    const { peer } = this.#context;
+    const name = notifyName(notifyType);
+    if (notifyType === NotifyType.NoProposalChosen)
+      return `${peer} refused our ESP proposal (${name}): we offered ${this.proposal}; set the same phase 2 suite at both ends`;
+    if (notifyType === NotifyType.TsUnacceptable)
+      return `${peer} refused the traffic selectors 0.0.0.0/0 both ways (${name}): set any-to-any selectors at the peer`;
+    return `${peer} accepted us but refused the CHILD_SA (${name}): its log has the reason`;
+  }
+}
+
+/** IKE_AUTH as responder. `spiIn`: a fresh SPI of ours for the first CHILD_SA. */
+export function answerAuth(
+  context: ExchangeContext,
+  init: SaInitResult,
+  spiIn: number,
+  payloads: readonly Payload[],
+): Answer {
+  const { config, peer } = context;
+  const proposal = describeEspSuites(config.espSuites);
+  const id = findPayload(payloads, 'id-initiator');
+  const auth = findPayload(payloads, 'auth');
+  if (id === undefined || auth === undefined) {
+    const reason = `${peer} sent IKE_AUTH without IDi or AUTH; only authentication by a shared key is spoken here`;
+    return { proposal, payloads: [notify(NotifyType.AuthenticationFailed)], outcome: failed(reason) };
+  }
+  const mismatch = verifyPeer(context, init, 'initiator', id, auth);
+  if (mismatch !== undefined)
+    return { proposal, payloads: [notify(NotifyType.AuthenticationFailed)], outcome: failed(mismatch) };
+
+  const localId = idBody(config.localId);
+  const proof: Payload[] = [
+    { kind: 'id-responder', ...localId },
+    { kind: 'auth', method: AuthMethod.SharedKey, data: authData(context, init, 'responder', localId) },
+  ];
+  const initialContact = findNotify(payloads, NotifyType.InitialContact) !== undefined;
+  const child = answerChild(context, init, spiIn, payloads);
+  if (child.kind === 'refused') {
+    // RFC 7296 §1.2: the IKE SA stands although its first CHILD_SA failed.
+    const outcome: Outcome = { kind: 'established', child: undefined, initialContact };
+    return { proposal, payloads: [...proof, notify(child.notifyType)], outcome };
+  }
+  return {
+    proposal: describeEspSuite(child.terms.suite),
+    payloads: [
+      ...proof,
+      answerEsp(child.selection, encodeSpi(spiIn)),
+      { kind: 'ts-initiator', selectors: ANY_TO_ANY },
+      { kind: 'ts-responder', selectors: ANY_TO_ANY },
+    ],
+    outcome: { kind: 'established', child: child.terms, initialContact },
+  };
+}
+
+type ChildAnswer =
+  | { readonly kind: 'refused'; readonly notifyType: number }
+  | { readonly kind: 'accepted'; readonly selection: Selection<EspSuite>; readonly terms: ChildTerms };
+
+function answerChild(
+  { config, deps }: ExchangeContext,
+  { suite, keys, nonces }: SaInitResult,
+  spiIn: number,
+  payloads: readonly Payload[],
+): ChildAnswer {
+  const sa = findPayload(payloads, 'sa');
+  const tsi = findPayload(payloads, 'ts-initiator');
+  const tsr = findPayload(payloads, 'ts-responder');
+  const selection = sa === undefined ? undefined : selectEsp(config.espSuites, sa);
+  const spiOut = selection === undefined ? undefined : decodeSpi(selection.peerSpi);
+  if (selection === undefined || spiOut === undefined)
+    return { kind: 'refused', notifyType: NotifyType.NoProposalChosen };
+  if (tsi === undefined || tsr === undefined || !coversAny(tsi.selectors) || !coversAny(tsr.selectors))
+    return { kind: 'refused', notifyType: NotifyType.TsUnacceptable };
+  const esp = childKeys(deps.crypto, suite, keys.d, selection.suite, nonces);
+  return {
+    kind: 'accepted',
+    selection,
+    terms: { suite: selection.suite, spiIn, spiOut, keysIn: esp.fromInitiator, keysOut: esp.fromResponder },
+  };
+}
+
+/** Our own AUTH data. */
+function authData(
+  { config, deps }: ExchangeContext,
+  init: SaInitResult,
+  signer: 'initiator' | 'responder',
+  id: IdBody,
+): Uint8Array {
+  return sharedKeyAuth(deps.crypto, init.suite, config.psk, {
+    message: signer === 'initiator' ? init.requestBytes : init.responseBytes,
+    peerNonce: signer === 'initiator' ? init.nonces.nr : init.nonces.ni,
+    skP: signer === 'initiator' ? init.keys.pi : init.keys.pr,
+    id,
+  });
+}
+
+/** Why the peer is not who it should be, or `undefined` when it is. */
+function verifyPeer(
+  context: ExchangeContext,
+  init: SaInitResult,
+  signer: 'initiator' | 'responder',
+  id: IdBody,
+  auth: AuthPayload,
+): string | undefined {
+  const { config, deps, peer } = context;
+  if (auth.method !== AuthMethod.SharedKey)
+    return `${peer} authenticated with method ${auth.method}; expected 2, a shared key: set pre-shared key authentication at the peer`;
+  if (!deps.crypto.equal(auth.data, authData(context, init, signer, id)))
+    return `${peer} as ${describeId(id)} failed to authenticate: its pre-shared key differs from ours; compare both`;
+  if (config.remoteId !== 'any' && !sameId(id, idBody(config.remoteId)))
+    return `${peer} identified itself as ${describeId(id)}; expected ${describeId(idBody(config.remoteId))}: set the remote identity to what the peer sends, or to any`;
+  return undefined;
+}
+
+const describeEspSuites = (suites: readonly EspSuite[]): string =>
+  [...new Set(suites.map(describeEspSuite))].join(', ');
+
+function errorNotify(payloads: readonly Payload[]): NotifyPayload | undefined {
+  return payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));
+}

@@ -1,0 +1,84 @@
+import type { Endpoint } from '../../lib/esp-sa.ts';
+import type { ChildTerms } from '../child-sa.ts';
+import type { Nonces, SkKeys } from '../keymat.ts';
+import type { NatFinding } from '../nat-detection.ts';
+import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeSuite } from '../types.ts';
+import type { Payload } from '../wire/message.ts';
+
+/** What every exchange of one IKE SA works with. */
+export interface ExchangeContext {
+  readonly config: IkeConfig;
+  readonly deps: IkeDependencies;
+  /** The peer's address in words, for messages. */
+  readonly peer: string;
+}
+
+/** What IKE_SA_INIT leaves behind: the IKE SA's identity and keys, and what AUTH will sign. */
+export interface SaInitResult {
+  readonly spiI: Uint8Array;
+  readonly spiR: Uint8Array;
+  readonly suite: IkeSuite;
+  readonly keys: SkKeys;
+  readonly nonces: Nonces;
+  /** Both messages octet by octet, RFC 7296 §2.15. */
+  readonly requestBytes: Uint8Array;
+  readonly responseBytes: Uint8Array;
+  readonly nat: NatFinding;
+}
+
+/** What the end of an exchange, ours or the peer's, means for its IKE SA. IkeSa alone acts on it. */
+export type Outcome =
+  /** Nothing changes. */
+  | { readonly kind: 'done' }
+  /** IKE_SA_INIT succeeded. */
+  | { readonly kind: 'keyed'; readonly init: SaInitResult }
+  /** Both ends proved to know the PSK. `initialContact`: the peer holds no other SA with us (RFC 7296 §2.4). */
+  | { readonly kind: 'established'; readonly child: ChildTerms | undefined; readonly initialContact: boolean }
+  /** Ask again with changed content under the same message id. */
+  | { readonly kind: 'retry'; readonly reason: string }
+  /** Unauthenticated and useless: keep waiting, but remember it as the likely reason should nothing better come. */
+  | { readonly kind: 'suspicion'; readonly reason: string }
+  /** The peer deleted CHILD_SAs: their SPIs, as we send to them. */
+  | { readonly kind: 'child-deleted'; readonly spisOut: readonly number[] }
+  /** The IKE SA ends. `farewell`: what to tell the peer in one last INFORMATIONAL request; empty for nothing. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly farewell: readonly Payload[] }
+  /** The IKE SA ended as intended by one of the ends. */
+  | { readonly kind: 'deleted'; readonly reason: string };
+
+/** The peer's answer. Octets are views: copy to keep. */
+export interface Reply {
+  readonly spiR: Uint8Array;
+  readonly payloads: readonly Payload[];
+  /** Our request and the peer's response as they were on the wire. */
+  readonly requestBytes: Uint8Array;
+  readonly responseBytes: Uint8Array;
+  /** Our end that received it, and where it came from. */
+  readonly local: Endpoint;
+  readonly from: Endpoint;
+}
+
+/** An exchange that we start. It writes the request and judges the response; IkeSa owns ids, resending and secrecy. */
+export interface Exchange {
+  readonly name: IkeHistoryEvent['exchange'];
+  readonly type: number; // ExchangeType
+  /** For the history: the suite at stake, as offered or chosen. */
+  readonly proposal: string;
+  /** Called once, and again after each `retry`. */
+  request(): readonly Payload[];
+  onResponse(reply: Reply): Outcome;
+  /** Why a peer that never answered this request may be silent, and what to check. */
+  silence(): string;
+}
+
+/** Our answer to an exchange that the peer started. */
+export interface Answer {
+  readonly payloads: readonly Payload[];
+  readonly outcome: Outcome;
+  readonly proposal: string;
+}
+
+export const DONE: Outcome = { kind: 'done' };
+
+export function failed(reason: string, farewell: readonly Payload[] = []): Outcome {
+  return { kind: 'failed', reason, farewell };
+}

@@ -1,0 +1,252 @@
+import type { DhGroup, KeyExchange } from '../../crypto/types.ts';
+import { Reader, Writer } from '../../lib/bytes.ts';
+import type { Endpoint } from '../../lib/esp-sa.ts';
+import { err, ok, type Result } from '../../lib/result.ts';
+import { deriveSkKeys, skeyseed } from '../keymat.ts';
+import { detectNat, natDetectionNotifies } from '../nat-detection.ts';
+import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
+import { describeIkeSuite } from '../suites.ts';
+import type { IkeSuite } from '../types.ts';
+import { ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
+import { findNotify, findPayload, findUnsupportedCritical, type Payload } from '../wire/message.ts';
+import { type NotifyPayload, notify } from '../wire/notify.ts';
+import type { Exchange, ExchangeContext, Outcome, Reply, SaInitResult } from './exchange.ts';
+
+export const NONCE_LENGTH = 32;
+const ZERO_SPI = new Uint8Array(8);
+/** A peer may ask for a cookie and for another group, in any order, and its cookie secret may roll over meanwhile. */
+const MAX_RETRIES = 4;
+
+/**
+ * IKE_SA_INIT as initiator, RFC 7296 §1.2. Nothing in the response is authenticated yet, so no response, however bad,
+ * ends the attempt here: a forger must not be able to. What it says is kept as the likely reason.
+ */
+export class SaInit implements Exchange {
+  readonly name = 'IKE_SA_INIT';
+  readonly type = ExchangeType.IkeSaInit;
+  readonly #context: ExchangeContext;
+  readonly #spiI: Uint8Array;
+  readonly #local: Endpoint;
+  readonly #remote: Endpoint;
+  readonly #ni: Uint8Array;
+  #keyExchange: KeyExchange;
+  #cookie: Uint8Array | undefined;
+  #retries = 0;
+
+  constructor(context: ExchangeContext, spiI: Uint8Array, local: Endpoint, remote: Endpoint) {
+    const { config, deps } = context;
+    const [preferred] = config.ikeSuites;
+    if (preferred === undefined) throw new RangeError('an initiator needs at least one IKE suite');
+    this.#context = context;
+    this.#spiI = spiI;
+    this.#local = local;
+    this.#remote = remote;
+    this.#ni = deps.random.bytes(NONCE_LENGTH);
+    this.#keyExchange = deps.crypto.keyExchange(preferred.dhGroup, deps.random);
+  }
+
+  get proposal(): string {
+    return this.#context.config.ikeSuites.map(describeIkeSuite).join(', ');
+  }
+
+  request(): readonly Payload[] {
+    const { config, deps } = this.#context;
+    const { group, publicValue } = this.#keyExchange;
+    const spis = { spiI: this.#spiI, spiR: ZERO_SPI };
+    return [
+      ...(this.#cookie === undefined ? [] : [notify(NotifyType.Cookie, this.#cookie)]), // first, RFC 7296 §2.6
+      offerIke(config.ikeSuites),
+      { kind: 'ke', dhGroup: group, publicValue },
+      { kind: 'nonce', nonce: this.#ni },
+      ...natDetectionNotifies(deps.crypto, spis, this.#local, this.#remote, config.encapsulation),
+    ];
+  }
+
+  onResponse(reply: Reply): Outcome {
+    const { payloads } = reply;
+    const cookie = findNotify(payloads, NotifyType.Cookie);
+    if (cookie !== undefined) return this.#onCookie(cookie);
+    const wrongGroup = findNotify(payloads, NotifyType.InvalidKePayload);
+    if (wrongGroup !== undefined) return this.#onInvalidKe(wrongGroup);
+    const error = payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));
+    if (error !== undefined) return this.#suspect(this.#refusal(error));
+    const init = this.#complete(reply);
+    return init.ok ? { kind: 'keyed', init: init.value } : this.#suspect(init.error);
+  }
+
+  silence(): string {
+    const { peer } = this.#context;
+    const { port } = this.#remote;
+    return (
+      `no answer from ${peer} to IKE_SA_INIT on UDP port ${port}: ` +
+      `check the address, that UDP 500 and 4500 pass in both directions, and that the peer knows our public address`
+    );
+  }
+
+  #onCookie({ data }: NotifyPayload): Outcome {
+    // RFC 7296 §2.6: 1 to 64 octets.
+    if (data.length < 1 || data.length > 64)
+      return this.#suspect(`${this.#context.peer} sent a COOKIE of ${data.length} octets; expected 1 to 64`);
+    this.#cookie = data.slice();
+    return this.#retry('the peer asked for its cookie');
+  }
+
+  #onInvalidKe({ data }: NotifyPayload): Outcome {
+    const { config, deps, peer } = this.#context;
+    const wanted = data.length === 2 ? new Reader(data).u16() : 0;
+    const offered = config.ikeSuites.map((suite) => suite.dhGroup);
+    const group = offered.find((candidate) => candidate === wanted);
+    if (group === undefined || group === this.#keyExchange.group) {
+      const ours = [...new Set(offered)].map(describeGroup).join(', ');
+      return this.#suspect(
+        `${peer} wants Diffie-Hellman group ${describeGroup(wanted)} (INVALID_KE_PAYLOAD); ` +
+          `we offer ${ours}: set the same group at both ends`,
+      );
+    }
+    this.#keyExchange = deps.crypto.keyExchange(group, deps.random);
+    return this.#retry(`the peer wants Diffie-Hellman group ${describeGroup(group)}`);
+  }
+
+  #retry(reason: string): Outcome {
+    if (this.#retries++ < MAX_RETRIES) return { kind: 'retry', reason };
+    return this.#suspect(
+      `${this.#context.peer} refused IKE_SA_INIT ${MAX_RETRIES + 1} times; the last time, ${reason}`,
+    );
+  }
+
+  #suspect(reason: string): Outcome {
+    return { kind: 'suspicion', reason };
+  }
+
+  #refusal({ notifyType }: NotifyPayload): string {
+    const { peer } = this.#context;
+    const name = notifyName(notifyType);
+    if (notifyType === NotifyType.NoProposalChosen)
+      return `${peer} refused our IKE proposal (${name}): we offered ${this.proposal}; set the same phase 1 suite at both ends`;
+    if (notifyType === NotifyType.InvalidMajorVersion)
+      return `${peer} does not speak IKEv2 (${name}): set its connection to IKEv2`;
+    return `${peer} refused IKE_SA_INIT (${name}): its log has the reason`;
+  }
+
+  #complete({ spiR, payloads, requestBytes, responseBytes, local, from }: Reply): Result<SaInitResult, string> {
+    const { config, deps, peer } = this.#context;
+    const sa = findPayload(payloads, 'sa');
+    const ke = findPayload(payloads, 'ke');
+    const nonce = findPayload(payloads, 'nonce');
+    const critical = findUnsupportedCritical(payloads);
+    if (critical !== undefined)
+      return err(`${peer} insists on payload type ${critical.type} in IKE_SA_INIT, which we do not support`);
+    if (sa === undefined || ke === undefined || nonce === undefined || isZero(spiR))
+      return err(`${peer} answered IKE_SA_INIT without an SPI or one of SA, KE, Nonce`);
+    const accepted = acceptedIke(config.ikeSuites, sa);
+    if (!accepted.ok) return accepted;
+    const { suite } = accepted.value;
+    if (suite.dhGroup !== ke.dhGroup || ke.dhGroup !== this.#keyExchange.group)
+      return err(`${peer} chose ${describeIkeSuite(suite)} but sent a KE for ${describeGroup(ke.dhGroup)}`);
+    const gir = this.#keyExchange.agree(ke.publicValue);
+    if (!gir.ok) return err(`${peer} sent an invalid public value for ${describeGroup(ke.dhGroup)}`);
+    const spis = { spiI: this.#spiI, spiR: spiR.slice() };
+    const nonces = { ni: this.#ni, nr: nonce.nonce.slice() };
+    const seed = skeyseed(deps.crypto, suite, nonces, gir.value);
+    return ok({
+      ...spis,
+      suite,
+      nonces,
+      keys: deriveSkKeys(deps.crypto, suite, seed, nonces, spis.spiI, spis.spiR),
+      requestBytes,
+      responseBytes: responseBytes.slice(),
+      nat: detectNat(deps.crypto, spis, local, from, payloads),
+    });
+  }
+}
+
+/** A peer's IKE_SA_INIT request. Octets are views: copy to keep. */
+export interface SaInitRequest {
+  readonly spiI: Uint8Array;
+  readonly payloads: readonly Payload[];
+  readonly requestBytes: Uint8Array;
+  readonly local: Endpoint;
+  readonly from: Endpoint;
+}
+
+/** What a responder answers; `complete` waits for the octets of the response, because AUTH signs them. */
+export type SaInitAnswer =
+  | { readonly kind: 'refused'; readonly payloads: readonly Payload[]; readonly reason: string }
+  | {
+      readonly kind: 'accepted';
+      readonly payloads: readonly Payload[];
+      readonly suite: IkeSuite;
+      complete(responseBytes: Uint8Array): SaInitResult;
+    };
+
+/** IKE_SA_INIT as responder, RFC 7296 §1.2. Costs one Diffie-Hellman: the caller bounds how often it is asked. */
+export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request: SaInitRequest): SaInitAnswer {
+  const { config, deps, peer } = context;
+  const { payloads, local, from } = request;
+  const critical = findUnsupportedCritical(payloads);
+  if (critical !== undefined)
+    return refused(
+      notify(NotifyType.UnsupportedCriticalPayload, Uint8Array.of(critical.type)),
+      `${peer} insists on payload type ${critical.type}, which we do not support`,
+    );
+  const sa = findPayload(payloads, 'sa');
+  const ke = findPayload(payloads, 'ke');
+  const nonce = findPayload(payloads, 'nonce');
+  if (sa === undefined || ke === undefined || nonce === undefined)
+    return refused(notify(NotifyType.InvalidSyntax), `${peer} left SA, KE or Nonce out of IKE_SA_INIT`);
+  const selection = selectIke(config.ikeSuites, sa);
+  if (selection === undefined) {
+    const ours = config.ikeSuites.map(describeIkeSuite).join(', ');
+    return refused(
+      notify(NotifyType.NoProposalChosen),
+      `${peer} offered ${describeOffer(sa)}; we accept ${ours}: set the same phase 1 suite at both ends`,
+    );
+  }
+  const { suite } = selection;
+  if (ke.dhGroup !== suite.dhGroup) return wrongGroup(suite.dhGroup, ke.dhGroup);
+  const keyExchange = deps.crypto.keyExchange(suite.dhGroup, deps.random);
+  const gir = keyExchange.agree(ke.publicValue);
+  if (!gir.ok)
+    return refused(
+      notify(NotifyType.InvalidSyntax),
+      `${peer} sent an invalid public value for ${describeGroup(ke.dhGroup)}`,
+    );
+
+  const spis = { spiI: request.spiI.slice(), spiR };
+  const nonces = { ni: nonce.nonce.slice(), nr: deps.random.bytes(NONCE_LENGTH) };
+  const keys = deriveSkKeys(
+    deps.crypto,
+    suite,
+    skeyseed(deps.crypto, suite, nonces, gir.value),
+    nonces,
+    spis.spiI,
+    spiR,
+  );
+  // The request was hashed before our SPI existed.
+  const nat = detectNat(deps.crypto, { ...spis, spiR: ZERO_SPI }, local, from, payloads);
+  const requestBytes = request.requestBytes.slice();
+  return {
+    kind: 'accepted',
+    suite,
+    payloads: [
+      answerIke(selection),
+      { kind: 'ke', dhGroup: suite.dhGroup, publicValue: keyExchange.publicValue },
+      { kind: 'nonce', nonce: nonces.nr },
+      ...natDetectionNotifies(deps.crypto, spis, local, from, config.encapsulation),
+    ],
+    complete: (responseBytes) => ({ ...spis, suite, keys, nonces, requestBytes, responseBytes, nat }),
+  };
+}
+
+function wrongGroup(wanted: DhGroup, got: number): SaInitAnswer {
+  return refused(
+    notify(NotifyType.InvalidKePayload, new Writer(2).u16(wanted).finish()),
+    `the peer sent a KE for ${describeGroup(got)}; asked it for ${describeGroup(wanted)}`,
+  );
+}
+
+function refused(reply: Payload, reason: string): SaInitAnswer {
+  return { kind: 'refused', payloads: [reply], reason };
+}
+
+const isZero = (spi: Uint8Array): boolean => spi.every((octet) => octet === 0);

@@ -1,0 +1,127 @@
+import type { CryptoProvider, HashName } from '../crypto/types.ts';
+import { concat, Reader, utf8 } from '../lib/bytes.ts';
+import type { EspSa } from '../lib/esp-sa.ts';
+import { Secret } from '../lib/secret.ts';
+import { encryptionOf, hashOf, keyMaterialLength, SALT_LENGTH } from './suites.ts';
+import type { EspSuite, IkeSuite } from './types.ts';
+import { encodeIdBody, type IdBody } from './wire/id.ts';
+
+/** The seven keys of an IKE SA, RFC 7296 §2.14. With AES-GCM `ai` and `ar` are empty and `ei`, `er` end in the salt. */
+export interface SkKeys {
+  readonly d: Uint8Array;
+  readonly ai: Uint8Array;
+  readonly ar: Uint8Array;
+  readonly ei: Uint8Array;
+  readonly er: Uint8Array;
+  readonly pi: Uint8Array;
+  readonly pr: Uint8Array;
+}
+
+/** What both ends put into a key derivation besides the shared secret. */
+export interface Nonces {
+  readonly ni: Uint8Array;
+  readonly nr: Uint8Array;
+}
+
+const KEY_PAD = utf8('Key Pad for IKEv2');
+const EMPTY = new Uint8Array(0);
+
+/** prf+, RFC 7296 §2.13: T1 = prf(K, S | 1), Tn = prf(K, Tn-1 | S | n). At most 255 blocks. */
+export function prfPlus(
+  crypto: CryptoProvider,
+  hash: HashName,
+  key: Uint8Array,
+  seed: Uint8Array,
+  length: number,
+): Uint8Array {
+  const blocks: Uint8Array[] = [];
+  let previous: Uint8Array = EMPTY;
+  for (let total = 0; total < length; total += previous.length) {
+    previous = crypto.hmac(hash, key, concat(previous, seed, Uint8Array.of(blocks.length + 1)));
+    blocks.push(previous);
+  }
+  return concat(...blocks).subarray(0, length);
+}
+
+/** SKEYSEED of a first IKE SA: prf(Ni | Nr, g^ir), RFC 7296 §2.14. */
+export function skeyseed(crypto: CryptoProvider, suite: IkeSuite, { ni, nr }: Nonces, gir: Uint8Array): Uint8Array {
+  return crypto.hmac(hashOf(suite).hash, concat(ni, nr), gir);
+}
+
+/** SKEYSEED of a rekeyed IKE SA: prf(SK_d (old), g^ir | Ni | Nr) with the old SA's PRF, RFC 7296 §2.18. */
+export function rekeySkeyseed(
+  crypto: CryptoProvider,
+  oldSuite: IkeSuite,
+  oldSkD: Uint8Array,
+  { ni, nr }: Nonces,
+  gir: Uint8Array,
+): Uint8Array {
+  return crypto.hmac(hashOf(oldSuite).hash, oldSkD, concat(gir, ni, nr));
+}
+
+/** SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr), RFC 7296 §2.14. */
+export function deriveSkKeys(
+  crypto: CryptoProvider,
+  suite: IkeSuite,
+  seed: Uint8Array,
+  { ni, nr }: Nonces,
+  spiI: Uint8Array,
+  spiR: Uint8Array,
+): SkKeys {
+  const { hash, length: prfLength } = hashOf(suite);
+  const encryption = encryptionOf(suite);
+  const integrityLength = encryption.aead ? 0 : prfLength;
+  const encryptionLength = keyMaterialLength(encryption);
+  const total = 3 * prfLength + 2 * integrityLength + 2 * encryptionLength;
+  const r = new Reader(prfPlus(crypto, hash, seed, concat(ni, nr, spiI, spiR), total));
+  return {
+    d: r.take(prfLength),
+    ai: r.take(integrityLength),
+    ar: r.take(integrityLength),
+    ei: r.take(encryptionLength),
+    er: r.take(encryptionLength),
+    pi: r.take(prfLength),
+    pr: r.take(prfLength),
+  };
+}
+
+/** What one end signs: its own first message, the other end's nonce, its own identity under its SK_p. */
+export interface AuthInput {
+  /** The IKE_SA_INIT message as it was on the wire: request for the initiator, response for the responder. */
+  readonly message: Uint8Array;
+  readonly peerNonce: Uint8Array;
+  /** SK_pi for the initiator, SK_pr for the responder. */
+  readonly skP: Uint8Array;
+  readonly id: IdBody;
+}
+
+/** AUTH data of a shared key: prf(prf(PSK, "Key Pad for IKEv2"), signed octets), RFC 7296 §2.15. */
+export function sharedKeyAuth(crypto: CryptoProvider, suite: IkeSuite, psk: Secret, input: AuthInput): Uint8Array {
+  const { hash } = hashOf(suite);
+  const macedId = crypto.hmac(hash, input.skP, encodeIdBody(input.id));
+  const key = crypto.hmac(hash, psk.reveal(), KEY_PAD);
+  return crypto.hmac(hash, key, concat(input.message, input.peerNonce, macedId));
+}
+
+export type EspKeys = Pick<EspSa, 'key' | 'salt'>;
+
+/**
+ * KEYMAT = prf+(SK_d, [g^ir |] Ni | Nr), RFC 7296 §2.17: first the SA from the initiator to the responder of the
+ * exchange that made it (not of the IKE SA), then the other. `gir` is there with PFS only.
+ */
+export function childKeys(
+  crypto: CryptoProvider,
+  ikeSuite: IkeSuite,
+  skD: Uint8Array,
+  espSuite: EspSuite,
+  { ni, nr }: Nonces,
+  gir: Uint8Array = EMPTY,
+): { readonly fromInitiator: EspKeys; readonly fromResponder: EspKeys } {
+  const length = keyMaterialLength(encryptionOf(espSuite));
+  const r = new Reader(prfPlus(crypto, hashOf(ikeSuite).hash, skD, concat(gir, ni, nr), 2 * length));
+  const next = (): EspKeys => ({
+    key: new Secret(r.take(length - SALT_LENGTH)),
+    salt: new Secret(r.take(SALT_LENGTH)),
+  });
+  return { fromInitiator: next(), fromResponder: next() };
+}

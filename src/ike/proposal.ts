@@ -1,0 +1,191 @@
+import type { DhGroup } from '../crypto/types.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import { DH_GROUP_NAMES, describeEspSuite, describeIkeSuite, encryptionOf, hashOf } from './suites.ts';
+import type { EspSuite, IkeSuite } from './types.ts';
+import {
+  EncryptionId,
+  EsnId,
+  IntegrityId,
+  KEY_LENGTH_ATTRIBUTE,
+  PrfId,
+  ProtocolId,
+  TransformType,
+} from './wire/iana.ts';
+import type { Proposal, SaPayload, Transform } from './wire/sa.ts';
+
+const NO_SPI = new Uint8Array(0);
+
+/** An IKE offer: one proposal per suite, most wanted first, so that the answer names a whole suite (RFC 7296 §3.3). */
+export function offerIke(suites: readonly IkeSuite[], spi: Uint8Array = NO_SPI): SaPayload {
+  return offer(suites.map(ikeTransforms), ProtocolId.Ike, spi);
+}
+
+/** An ESP offer for IKE_AUTH: no group, because the first CHILD_SA takes its keys from IKE_SA_INIT (RFC 7296 §1.2). */
+export function offerEsp(suites: readonly EspSuite[], spi: Uint8Array): SaPayload {
+  return offer(distinctEsp(suites).map(espTransforms), ProtocolId.Esp, spi);
+}
+
+/** A responder's pick: the suite and the SA payload that says so. */
+export interface Selection<Suite> {
+  readonly suite: Suite;
+  readonly number: number;
+  /** The peer's SPI in the proposal; empty in IKE_SA_INIT. */
+  readonly peerSpi: Uint8Array;
+}
+
+/** As responder: our order of preference decides among what the peer offers. */
+export function selectIke(suites: readonly IkeSuite[], offered: SaPayload): Selection<IkeSuite> | undefined {
+  return select(suites, ikeTransforms, ProtocolId.Ike, offered);
+}
+
+export function selectEsp(suites: readonly EspSuite[], offered: SaPayload): Selection<EspSuite> | undefined {
+  return select(distinctEsp(suites), espTransforms, ProtocolId.Esp, offered);
+}
+
+export const answerIke = ({ suite, number }: Selection<IkeSuite>, spi: Uint8Array = NO_SPI): SaPayload => ({
+  kind: 'sa',
+  proposals: [{ number, protocolId: ProtocolId.Ike, spi, transforms: ikeTransforms(suite) }],
+});
+
+export const answerEsp = ({ suite, number }: Selection<EspSuite>, spi: Uint8Array): SaPayload => ({
+  kind: 'sa',
+  proposals: [{ number, protocolId: ProtocolId.Esp, spi, transforms: espTransforms(suite) }],
+});
+
+/** As initiator: the answer must be exactly one proposal that we offered, number and all (RFC 7296 §3.3.6). */
+export function acceptedIke(suites: readonly IkeSuite[], answer: SaPayload): Result<Selection<IkeSuite>, string> {
+  return accepted(suites, ikeTransforms, describeIkeSuite, ProtocolId.Ike, answer);
+}
+
+export function acceptedEsp(suites: readonly EspSuite[], answer: SaPayload): Result<Selection<EspSuite>, string> {
+  return accepted(distinctEsp(suites), espTransforms, describeEspSuite, ProtocolId.Esp, answer);
+}
+
+/** Transforms in words, `/` between types and `+` between alternatives; unknown numbers as `<type>:<id>`. */
+export function describeProposal({ transforms }: Proposal): string {
+  const byType = new Map<number, string[]>();
+  for (const transform of transforms) {
+    const names = byType.get(transform.type) ?? [];
+    byType.set(transform.type, [...names, describeTransform(transform)]);
+  }
+  return [...byType.values()].map((names) => names.join('+')).join('/');
+}
+
+export const describeOffer = (sa: SaPayload): string => sa.proposals.map(describeProposal).join(', ');
+
+function offer(choices: readonly (readonly Transform[])[], protocolId: number, spi: Uint8Array): SaPayload {
+  return {
+    kind: 'sa',
+    proposals: choices.map((transforms, i) => ({ number: i + 1, protocolId, spi, transforms })),
+  };
+}
+
+function select<Suite>(
+  suites: readonly Suite[],
+  transformsOf: (suite: Suite) => readonly Transform[],
+  protocolId: number,
+  { proposals }: SaPayload,
+): Selection<Suite> | undefined {
+  for (const suite of suites) {
+    const wanted = transformsOf(suite);
+    const match = proposals.find((p) => p.protocolId === protocolId && offers(p.transforms, wanted));
+    if (match !== undefined) return { suite, number: match.number, peerSpi: match.spi.slice() };
+  }
+  return undefined;
+}
+
+function accepted<Suite>(
+  suites: readonly Suite[],
+  transformsOf: (suite: Suite) => readonly Transform[],
+  describe: (suite: Suite) => string,
+  protocolId: number,
+  { proposals }: SaPayload,
+): Result<Selection<Suite>, string> {
+  const [chosen, ...others] = proposals;
+  const offeredText = suites.map(describe).join(', ');
+  if (chosen === undefined || others.length > 0)
+    return err(`the peer answered with ${proposals.length} proposals; expected exactly one of ours: ${offeredText}`);
+  const suite = suites[chosen.number - 1];
+  const wanted = suite === undefined ? [] : transformsOf(suite);
+  const exact = chosen.transforms.length === wanted.length && offers(chosen.transforms, wanted);
+  if (suite === undefined || chosen.protocolId !== protocolId || !exact)
+    return err(
+      `the peer chose ${describeProposal(chosen)} (proposal ${chosen.number}), which we did not offer; we offered ${offeredText}`,
+    );
+  return ok({ suite, number: chosen.number, peerSpi: chosen.spi.slice() });
+}
+
+/** Does the proposal hold every wanted transform, and nothing that we would have to answer besides? */
+function offers(offered: readonly Transform[], wanted: readonly Transform[]): boolean {
+  const holdsAll = wanted.every((w) => offered.some((o) => sameTransform(o, w)));
+  const noOtherType = offered.every((o) => wanted.some((w) => w.type === o.type) || isNone(o));
+  return holdsAll && noOtherType;
+}
+
+/** "No integrity" beside AES-GCM says what leaving the type out says, RFC 7296 §3.3. */
+const isNone = ({ type, id }: Transform): boolean =>
+  id === 0 && (type === TransformType.Integrity || type === TransformType.DhGroup);
+
+/** A transform with an attribute that we do not know is a different transform, RFC 7296 §3.3.6. */
+function sameTransform(a: Transform, b: Transform): boolean {
+  return (
+    a.type === b.type &&
+    a.id === b.id &&
+    a.attributes.length === b.attributes.length &&
+    a.attributes.every((x, i) => x.type === b.attributes[i]?.type && x.value === b.attributes[i]?.value)
+  );
+}
+
+function ikeTransforms(suite: IkeSuite): Transform[] {
+  const { integrityId, prfId } = hashOf(suite);
+  const integrity = encryptionOf(suite).aead ? [] : [transform(TransformType.Integrity, integrityId)];
+  return [
+    encryptionTransform(suite),
+    ...integrity,
+    transform(TransformType.Prf, prfId),
+    transform(TransformType.DhGroup, suite.dhGroup),
+  ];
+}
+
+function espTransforms(suite: EspSuite): Transform[] {
+  return [encryptionTransform(suite), transform(TransformType.Esn, EsnId.NoEsn)];
+}
+
+function encryptionTransform(suite: IkeSuite | EspSuite): Transform {
+  const { id, keyBits } = encryptionOf(suite);
+  return { type: TransformType.Encryption, id, attributes: [{ type: KEY_LENGTH_ATTRIBUTE, value: keyBits }] };
+}
+
+function transform(type: number, id: number): Transform {
+  return { type, id, attributes: [] };
+}
+
+/** Suites that differ in their PFS group alone look the same without a KE. */
+function distinctEsp(suites: readonly EspSuite[]): EspSuite[] {
+  return suites.filter((suite, i) => suites.findIndex((s) => s.encryption === suite.encryption) === i);
+}
+
+const TRANSFORM_NAMES: ReadonlyMap<string, string> = new Map([
+  [`${TransformType.Encryption}:${EncryptionId.AesCbc}`, 'AES_CBC'],
+  [`${TransformType.Encryption}:${EncryptionId.AesGcm16}`, 'AES_GCM_16'],
+  [`${TransformType.Prf}:${PrfId.HmacSha2_256}`, 'PRF_HMAC_SHA2_256'],
+  [`${TransformType.Prf}:${PrfId.HmacSha2_384}`, 'PRF_HMAC_SHA2_384'],
+  [`${TransformType.Integrity}:${IntegrityId.HmacSha2_256_128}`, 'HMAC_SHA2_256_128'],
+  [`${TransformType.Integrity}:${IntegrityId.HmacSha2_384_192}`, 'HMAC_SHA2_384_192'],
+  [`${TransformType.Esn}:${EsnId.NoEsn}`, 'NO_ESN'],
+  [`${TransformType.Esn}:${EsnId.Esn}`, 'ESN'],
+]);
+
+function describeTransform({ type, id, attributes }: Transform): string {
+  const key = `${type}:${id}`;
+  const name = type === TransformType.DhGroup ? describeGroup(id) : (TRANSFORM_NAMES.get(key) ?? key);
+  const keyBits = attributes.find((a) => a.type === KEY_LENGTH_ATTRIBUTE)?.value;
+  return typeof keyBits === 'number' ? `${name}_${keyBits}` : name;
+}
+
+/** `ECP_384`, or `DH_<n>` for a group that we do not speak. */
+export function describeGroup(group: number): string {
+  return isDhGroup(group) ? DH_GROUP_NAMES[group] : `DH_${group}`;
+}
+
+export const isDhGroup = (group: number): group is DhGroup => group in DH_GROUP_NAMES;

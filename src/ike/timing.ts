@@ -1,0 +1,31 @@
+import type { Random } from '../crypto/types.ts';
+
+/**
+ * How long to wait after the 1st, 2nd, … transmission of a request. After the last wait the peer counts as dead:
+ * 7.5 s on average and 9 s at most, so that a dead peer is known in under 10 s.
+ */
+export const RETRANSMIT_AFTER_MS: readonly number[] = [500, 1000, 2000, 4000];
+/** How long an unauthenticated refusal of IKE_SA_INIT may be contradicted by a better answer. */
+export const REFUSAL_GRACE_MS = 2_000;
+/** A responder forgets a peer that does not authenticate in this time. */
+export const HALF_OPEN_MS = 10_000;
+/** RFC 3948 §4. */
+export const KEEPALIVE_MS = 20_000;
+/** How long a stopping connection waits for the answer to its DELETE. */
+export const DELETE_WAIT_MS = 1_500;
+
+const BACKOFF_FIRST_MS = 1_000;
+const BACKOFF_MAX_MS = 60_000;
+/** A lost SA is replaced at once, but not more often than this: a peer that deletes what it accepts must not make us spin. */
+export const IMMEDIATE_RETRY_EVERY_MS = 60_000;
+
+/** `ms` give or take a fifth, so that the two ends, or many branches, do not act in step. */
+export function jitter(random: Random, ms: number): number {
+  const [high = 0, low = 0] = random.bytes(2);
+  return ms * (0.8 + (0.4 * (high * 256 + low)) / 0xffff);
+}
+
+/** Wait before the next attempt after `failures` (0, 1, …) earlier ones: 1, 2, 4 … 60 s, with jitter. */
+export function backoffMs(random: Random, failures: number): number {
+  return jitter(random, Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** failures));
+}

@@ -1,0 +1,147 @@
+import { nodeCrypto } from '../../src/crypto/node.ts';
+import { ESP_MIX, IKE_MIX, type IkeConfig, IkeConnection, type IkeInput, type IkeOutput } from '../../src/ike/index.ts';
+import type { Endpoint } from '../../src/lib/esp-sa.ts';
+import { ip } from '../../src/lib/ip.ts';
+import { Secret } from '../../src/lib/secret.ts';
+import { SeededRandom, VirtualClock } from './clock.ts';
+import { type Packet, SimulatedNetwork, type Weather } from './network.ts';
+
+export const BRANCH = ip('192.0.2.10');
+export const GATEWAY = ip('198.51.100.20');
+
+type OutputOf<K extends IkeOutput['kind']> = Extract<IkeOutput, { readonly kind: K }>;
+
+/** One IkeConnection on a simulated host: the shell's part, played by the virtual clock and network. */
+export class IkeHost {
+  readonly connection: IkeConnection;
+  readonly outputs: IkeOutput[] = [];
+  readonly #clock: VirtualClock;
+  readonly #network: SimulatedNetwork;
+  readonly #config: IkeConfig;
+  #alive = true;
+
+  constructor(config: IkeConfig, clock: VirtualClock, network: SimulatedNetwork, random: SeededRandom) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#network = network;
+    this.connection = new IkeConnection(config, { crypto: nodeCrypto, random });
+    network.attach(config.localAddress, (packet) => this.#receive(packet));
+  }
+
+  feed(input: IkeInput): void {
+    if (!this.#alive) return;
+    this.connection.handle(input, this.#clock.now);
+    for (let out = this.connection.poll(); out !== undefined; out = this.connection.poll()) this.#perform(out);
+    const at = this.connection.nextTimeout();
+    if (at !== undefined) this.#clock.schedule(at, () => this.feed({ kind: 'timeout' }));
+  }
+
+  /** Falls silent without a word, as a crash does. */
+  kill(): void {
+    this.#alive = false;
+  }
+
+  get view(): ReturnType<IkeConnection['view']> {
+    return this.connection.view(this.#clock.now);
+  }
+
+  all<K extends IkeOutput['kind']>(kind: K): OutputOf<K>[] {
+    return this.outputs.filter((out): out is OutputOf<K> => out.kind === kind);
+  }
+
+  last<K extends IkeOutput['kind']>(kind: K): OutputOf<K> | undefined {
+    return this.all(kind).at(-1);
+  }
+
+  #perform(out: IkeOutput): void {
+    this.outputs.push(out);
+    if (out.kind !== 'send') return;
+    const from: Endpoint = { address: this.#config.localAddress, port: out.localPort };
+    this.#network.send({ from, to: out.to, bytes: out.bytes });
+  }
+
+  #receive({ from, to, bytes }: Packet): void {
+    if (to.port !== 500 && to.port !== 4500) return;
+    this.feed({ kind: 'datagram', localPort: to.port, from, bytes });
+  }
+}
+
+export interface PairOptions {
+  readonly seed?: number;
+  readonly weather?: Weather;
+  readonly initiator?: Partial<IkeConfig>;
+  readonly responder?: Partial<IkeConfig>;
+}
+
+/** A branch that initiates and a gateway that responds, joined by a network; nothing runs until `start`. */
+export class IkePair {
+  readonly clock = new VirtualClock();
+  readonly network: SimulatedNetwork;
+  readonly initiator: IkeHost;
+  responder: IkeHost;
+  readonly #options: PairOptions;
+  readonly #random: SeededRandom;
+
+  constructor(options: PairOptions = {}) {
+    this.#options = options;
+    this.#random = new SeededRandom(options.seed ?? 1);
+    this.network = new SimulatedNetwork(this.clock, this.#random, options.weather);
+    this.initiator = this.#host({ ...INITIATOR, ...options.initiator });
+    this.responder = this.#host({ ...RESPONDER, ...options.responder });
+  }
+
+  start(): this {
+    this.responder.feed({ kind: 'start' });
+    this.initiator.feed({ kind: 'start' });
+    return this;
+  }
+
+  /** Advances until both ends call themselves established. */
+  establish(limitMs = 120_000): this {
+    const up = (): boolean =>
+      this.initiator.view.state === 'established' && this.responder.view.state === 'established';
+    this.clock.advanceUntil(up, limitMs, `both ends established; ${this.initiator.view.lastError ?? ''}`);
+    return this;
+  }
+
+  /** Replaces a responder that crashed by one that knows nothing. */
+  restartResponder(changes: Partial<IkeConfig> = {}): void {
+    this.responder.kill();
+    this.responder = this.#host({ ...RESPONDER, ...this.#options.responder, ...changes });
+    this.responder.feed({ kind: 'start' });
+  }
+
+  #host(config: IkeConfig): IkeHost {
+    return new IkeHost(config, this.clock, this.network, this.#random);
+  }
+}
+
+const SUITES = { ikeSuites: IKE_MIX.slice(7), espSuites: ESP_MIX.slice(5) };
+
+const SHARED = {
+  ...SUITES,
+  psk: Secret.fromText('Lab-PSK-0123456789abcdef'),
+  ikeLifetimeMs: 8 * 3_600_000,
+  childLifetimeMs: 3_600_000,
+  dpdIntervalMs: 10_000,
+  encapsulation: 'auto',
+  exportKeys: false,
+} as const;
+
+const INITIATOR: IkeConfig = {
+  ...SHARED,
+  role: 'initiator',
+  localAddress: BRANCH,
+  remoteAddress: GATEWAY,
+  localId: { type: 'ipv4', address: BRANCH },
+  remoteId: { type: 'ipv4', address: GATEWAY },
+};
+
+const RESPONDER: IkeConfig = {
+  ...SHARED,
+  role: 'responder',
+  localAddress: GATEWAY,
+  remoteAddress: undefined,
+  localId: { type: 'ipv4', address: GATEWAY },
+  remoteId: 'any',
+};
