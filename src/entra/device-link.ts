@@ -38,7 +38,9 @@ export function* ensureDeviceLink(
   const url = `${networkUrl(session, networkId)}/deviceLinks`;
   let created = false;
   return yield* converge(session, `device link "${wanted.name}"`, function* (): Procedure<Look<HeldLink>> {
-    const named = yield* linksNamed(session, url, wanted);
+    // A link that this run has created holds our keys, even where Graph does not show them.
+    const target: WantedDeviceLink = created ? { ...wanted, psksAreFresh: false } : wanted;
+    const named = yield* linksNamed(session, url, target);
     if (manage === 'read-only') return { kind: 'reached', value: yield* acceptAsIs(session, wanted, named[0]) };
     const kept = named.find(({ differences }) => differences.length === 0);
     const stale = named.find((link) => link !== kept);
@@ -46,7 +48,7 @@ export function* ensureDeviceLink(
       yield* progress('device-link', `replacing "${wanted.name}": ${reasonToDelete(stale)}`);
       return { kind: 'act', write: () => remove(session, `${url}/${encodeURIComponent(stale.linkId)}`, wanted) };
     }
-    if (kept !== undefined) return { kind: 'reached', value: holding(session, wanted, kept) };
+    if (kept !== undefined) return { kind: 'reached', value: holding(session, target, kept) };
     if (created) return { kind: 'wait' };
     yield* progress('device-link', `creating "${wanted.name}"`);
     return { kind: 'act', write: () => create(session, url, wanted, () => (created = true)) };

@@ -67,7 +67,14 @@ const print = (line: object): void => {
 const defined = (value: object): object => JSON.parse(JSON.stringify(value)) as object;
 
 function optionsFrom(text: string): EntraSimOptions {
-  const { endpoints, ...rest } = optionsSchema.parse(JSON.parse(text));
+  const parsed = optionsSchema.safeParse(parseJson(text));
+  if (!parsed.success) {
+    process.stderr.write(
+      `expected the options of the simulator as one JSON object:\n${z.prettifyError(parsed.error)}\n`,
+    );
+    process.exit(2);
+  }
+  const { endpoints, ...rest } = parsed.data;
   const options = { ...(defined(rest) as EntraSimOptions), onLink: printEvent };
   if (endpoints === undefined) return options;
   return {
@@ -77,6 +84,14 @@ function optionsFrom(text: string): EntraSimOptions {
         return { endpoint, asn, region: region ?? 'franceCentral' };
       }),
   };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    return String(error); // a string is not an object: the schema reports it
+  }
 }
 
 function printEvent({ kind, link }: SimLinkEvent): void {
