@@ -107,23 +107,24 @@ function parseV4(text: string): Uint8Array | undefined {
 function parseV6(text: string): Uint8Array | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
-  const head = v6Groups(halves[0] ?? '');
-  const tail = halves.length === 2 ? v6Groups(halves[1] ?? '') : [];
+  const compressed = halves.length === 2;
+  const head = v6Groups(halves[0] ?? '', !compressed);
+  const tail = compressed ? v6Groups(halves[1] ?? '', true) : [];
   if (head === undefined || tail === undefined) return undefined;
   const missing = 8 - head.length - tail.length;
-  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
+  if (compressed ? missing < 1 : missing !== 0) return undefined;
   const groups = [...head, ...Array<number>(missing).fill(0), ...tail];
   return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
 }
 
-/** Sixteen-bit groups of one side of `::`; a dotted IPv4 tail counts as two. */
-function v6Groups(text: string): number[] | undefined {
+/** Sixteen-bit groups of one side of `::`; the last two groups of an address may be dotted IPv4 (RFC 4291 §2.2). */
+function v6Groups(text: string, endsAddress: boolean): number[] | undefined {
   if (text === '') return [];
   const groups: number[] = [];
   const parts = text.split(':');
   for (const [i, part] of parts.entries()) {
     if (part.includes('.')) {
-      const v4 = i === parts.length - 1 ? parseV4(part) : undefined;
+      const v4 = endsAddress && i === parts.length - 1 ? parseV4(part) : undefined;
       if (v4 === undefined) return undefined;
       groups.push(((v4[0] ?? 0) << 8) | (v4[1] ?? 0), ((v4[2] ?? 0) << 8) | (v4[3] ?? 0));
     } else if (/^[0-9a-fA-F]{1,4}$/.test(part)) groups.push(Number.parseInt(part, 16));
