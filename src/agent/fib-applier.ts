@@ -3,9 +3,10 @@ import { diff } from '../fib/diff.ts';
 import { formatObject, identity } from '../fib/format.ts';
 import { describeRefusal, type FibProblem, isHarmless, type Refusal } from '../fib/refusal.ts';
 import type { FibInput, KernelChange, KernelObject } from '../fib/types.ts';
-import { DUMPS, decodeObject, encodeChange, isRemoval } from '../fib/wire/kernel-object.ts';
-import { linkIndex, type NetlinkMessage } from '../fib/wire/rtnetlink.ts';
+import { DUMPS, decodeObject, encodeChange } from '../fib/wire/kernel-object.ts';
+import { isRemoval, linkIndex } from '../fib/wire/watch.ts';
 import type { Clock } from '../io/clock.ts';
+import type { NetlinkMessage } from '../lib/netlink.ts';
 import { after, elapsedMs, type Instant } from '../lib/time.ts';
 
 /** The part of an rtnetlink socket that the applier uses. Both reject only when the socket itself fails. */

@@ -2,7 +2,7 @@ import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
 import type { KernelObject } from '../../src/fib/types.ts';
 import { decodeObject, encodeChange } from '../../src/fib/wire/kernel-object.ts';
-import { Rtm } from '../../src/fib/wire/rtnetlink.ts';
+import { Rtm } from '../../src/lib/netlink.ts';
 import { prefixArb, v4Arb } from './fib-arbitrary.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffffffff });

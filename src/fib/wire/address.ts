@@ -1,7 +1,7 @@
 import { Reader, Writer } from '../../lib/bytes.ts';
+import { addressFamily, host32, isIpFamily, readAttributes, writeAttribute, writeU8 } from '../../lib/netlink.ts';
 import type { KernelObject } from '../types.ts';
 import { PROTOCOL } from '../types.ts';
-import { addressFamily, host32, isIpFamily, readAttributes, writeAttribute, writeU8 } from './rtnetlink.ts';
 
 type Address = Extract<KernelObject, { kind: 'address' }>;
 

@@ -1,10 +1,10 @@
 import { WireError } from '../../lib/bytes.ts';
+import { AF_INET, type NetlinkMessage, NlmF, Rtm } from '../../lib/netlink.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import type { KernelChange, KernelObject } from '../types.ts';
 import { decodeAddress, encodeAddress } from './address.ts';
 import { decodeNexthop, encodeNexthop, encodeNexthopDelete } from './nexthop.ts';
 import { decodeRoute, encodeRoute, encodeRouteDelete } from './route.ts';
-import { AF_INET, type NetlinkMessage, NlmF, Rtm } from './rtnetlink.ts';
 import { decodeRule, encodeRule } from './rule.ts';
 
 /** What the dump of one kind of object asks; nexthops and their groups come from one dump. */
@@ -43,11 +43,6 @@ export function decodeObject(message: NetlinkMessage): Result<KernelObject | und
     throw error;
   }
 }
-
-/** A notification that an object is gone. */
-export const isRemoval = ({ type }: NetlinkMessage): boolean => REMOVALS.has(type);
-
-const REMOVALS: ReadonlySet<number> = new Set([Rtm.DelAddress, Rtm.DelRoute, Rtm.DelRule, Rtm.DelNexthop]);
 
 const CREATE_ONLY = NlmF.Create | NlmF.Excl;
 /** An equal address or a route of the same prefix in our table becomes ours, whoever made it. */

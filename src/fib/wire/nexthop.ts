@@ -1,6 +1,4 @@
 import { Reader, Writer } from '../../lib/bytes.ts';
-import type { KernelObject } from '../types.ts';
-import { NEXTHOP_ID, PROTOCOL } from '../types.ts';
 import {
   AF_INET,
   AF_UNSPEC,
@@ -10,7 +8,9 @@ import {
   readAttributes,
   writeAttribute,
   writeU32,
-} from './rtnetlink.ts';
+} from '../../lib/netlink.ts';
+import type { KernelObject } from '../types.ts';
+import { NEXTHOP_ID, PROTOCOL } from '../types.ts';
 
 type Nexthop = Extract<KernelObject, { kind: 'nexthop' | 'nexthop-group' }>;
 

@@ -1,8 +1,16 @@
 import { Reader, Writer } from '../../lib/bytes.ts';
 import { ipFromBytes, maskedPrefix } from '../../lib/ip.ts';
+import {
+  AF_INET,
+  addressFamily,
+  host32,
+  isIpFamily,
+  readAttributes,
+  writeAttribute,
+  writeU32,
+} from '../../lib/netlink.ts';
 import type { KernelObject } from '../types.ts';
 import { PROTOCOL, TABLE } from '../types.ts';
-import { AF_INET, addressFamily, host32, isIpFamily, readAttributes, writeAttribute, writeU32 } from './rtnetlink.ts';
 
 type Route = Extract<KernelObject, { kind: 'route' }>;
 

@@ -1,7 +1,5 @@
 import { Reader, Writer } from '../../lib/bytes.ts';
 import { maskedPrefix, type Prefix } from '../../lib/ip.ts';
-import type { KernelObject } from '../types.ts';
-import { PROTOCOL, RULE_PRIORITY } from '../types.ts';
 import {
   AF_INET,
   type Attributes,
@@ -13,7 +11,9 @@ import {
   writeText,
   writeU8,
   writeU32,
-} from './rtnetlink.ts';
+} from '../../lib/netlink.ts';
+import type { KernelObject } from '../types.ts';
+import { PROTOCOL, RULE_PRIORITY } from '../types.ts';
 
 type Rule = Extract<KernelObject, { kind: 'rule' }>;
 

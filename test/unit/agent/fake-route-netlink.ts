@@ -3,8 +3,8 @@ import { formatObject, identity } from '../../../src/fib/format.ts';
 import type { Refusal } from '../../../src/fib/refusal.ts';
 import type { KernelChange, KernelObject } from '../../../src/fib/types.ts';
 import { encodeChange } from '../../../src/fib/wire/kernel-object.ts';
-import type { NetlinkMessage } from '../../../src/fib/wire/rtnetlink.ts';
 import { toHex } from '../../../src/lib/bytes.ts';
+import type { NetlinkMessage } from '../../../src/lib/netlink.ts';
 import { KernelModel } from '../../property/fib-kernel-model.ts';
 
 const GET_NEW: Readonly<Record<number, number>> = { 22: 20, 26: 24, 34: 32, 106: 104 };

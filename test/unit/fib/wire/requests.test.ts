@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KernelChange } from '../../../../src/fib/types.ts';
 import { encodeChange } from '../../../../src/fib/wire/kernel-object.ts';
-import { linkIndex } from '../../../../src/fib/wire/rtnetlink.ts';
+import { linkIndex } from '../../../../src/fib/wire/watch.ts';
 import { fromHex, toHex } from '../../../../src/lib/bytes.ts';
 import { ip, prefix } from '../../../../src/lib/ip.ts';
 

@@ -1,7 +1,7 @@
-import { Reader, type WireError, type Writer } from '../../lib/bytes.ts';
-import { type IpAddress, ipFromBytes } from '../../lib/ip.ts';
+import { Reader, type Writer } from './bytes.ts';
+import { type IpAddress, ipFromBytes } from './ip.ts';
 
-/** One netlink message without its header; `payload` is the family header followed by attributes. */
+/** One netlink message without its header; `payload` is the header of its family followed by attributes. */
 export interface NetlinkMessage {
   readonly type: number;
   /** NLM_F_* beyond what the socket adds itself (REQUEST, ACK, DUMP). */
@@ -9,10 +9,11 @@ export interface NetlinkMessage {
   readonly payload: Uint8Array;
 }
 
-/** linux/rtnetlink.h: message types of the objects we keep, and of links, which we only watch. */
+/** linux/rtnetlink.h: message types. A GET request is answered by NEW messages. */
 export const Rtm = {
   NewLink: 16,
   DelLink: 17,
+  GetLink: 18,
   NewAddress: 20,
   DelAddress: 21,
   GetAddress: 22,
@@ -31,12 +32,11 @@ export const Rtm = {
 export const NlmF = { Replace: 0x100, Excl: 0x200, Create: 0x400 } as const;
 
 export const AF_UNSPEC = 0;
-const AF_INET = 2;
+export const AF_INET = 2;
 const AF_INET6 = 10;
 
 export const addressFamily = (address: IpAddress): number => (address.family === 4 ? AF_INET : AF_INET6);
 export const isIpFamily = (family: number): boolean => family === AF_INET || family === AF_INET6;
-export { AF_INET };
 
 const HOST_IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
@@ -104,7 +104,7 @@ export function readAttributes(r: Reader): Attributes {
   while (r.remaining >= ATTRIBUTE_HEADER) {
     const length = host16(r.u16());
     const type = host16(r.u16()) & TYPE_MASK;
-    if (length < ATTRIBUTE_HEADER) throw attributeTooShort(r);
+    if (length < ATTRIBUTE_HEADER) throw r.error('attribute-length');
     attributes.set(type, r.take(length - ATTRIBUTE_HEADER));
     r.skip(Math.min(padding(length), r.remaining));
   }
@@ -132,19 +132,3 @@ export function writeText(w: Writer, type: number, text: string): void {
 }
 
 const padding = (length: number): number => (4 - (length & 3)) & 3;
-const attributeTooShort = (r: Reader): WireError => r.error('attribute-length');
-
-/** RTNLGRP_*: the multicast groups that tell of changes to what we keep, IPv4 only. */
-export const WATCHED_GROUPS: readonly number[] = [
-  1, // LINK: a device that loses carrier takes its nexthops along, and nothing else tells
-  5, // IPV4_IFADDR
-  7, // IPV4_ROUTE
-  8, // IPV4_RULE
-  32, // NEXTHOP
-];
-
-/** Interface index of RTM_NEWLINK or RTM_DELLINK (`struct ifinfomsg`); undefined for other messages. */
-export function linkIndex({ type, payload }: NetlinkMessage): number | undefined {
-  if ((type !== Rtm.NewLink && type !== Rtm.DelLink) || payload.length < 8) return undefined;
-  return host32(new Reader(payload.subarray(4, 8)).u32());
-}
