@@ -1,0 +1,97 @@
+import type { Draft } from './schema.ts';
+import { resolveIkeSuite, resolveIpsecSuite } from './suites.ts';
+import type { Config, ConnectorConfig, LinkConfig, ProbeConfig } from './types.ts';
+
+const DEFAULT_ROTATE_MS = 90 * 86_400_000;
+const DEFAULT_BANDWIDTH_MBPS = 500;
+
+/** A draft that passed the checks, in the program's own words. */
+export function buildConfig(draft: Draft): Config {
+  const { site, remote_network: remote } = draft;
+  const advertised = draft.networks.filter((network) => network.advertise).map((network) => network.name);
+  return {
+    version: draft.version,
+    site,
+    connectors: draft.connectors.map(buildConnector),
+    wans: draft.wans.map(({ public_ip, ...wan }) => ({ ...wan, publicIp: public_ip })),
+    networks: draft.networks,
+    remoteNetwork: {
+      connector: remote.connector,
+      name: remote.name ?? site.name,
+      region: remote.region,
+      profiles: remote.profiles,
+      manage: remote.manage,
+    },
+    links: draft.links.map((link) => buildLink(link, advertised)),
+    policies: draft.policies.map((policy) => ({ ...policy, steer: policy.steer })),
+    probes: draft.probes.map(buildProbe),
+    telemetry: { prometheus: draft.telemetry.prometheus },
+    crypto: draft.crypto,
+    debug: { exportKeysDir: draft.debug.export_keys },
+  };
+}
+
+function buildConnector(connector: Draft['connectors'][number]): ConnectorConfig {
+  const { name, type, tenant_id, client_id, credential, endpoints } = connector;
+  return { name, type, tenantId: tenant_id, clientId: client_id, credential: buildCredential(credential), endpoints };
+}
+
+function buildCredential(credential: Draft['connectors'][number]['credential']): ConnectorConfig['credential'] {
+  const { secret_file, certificate_file, key_file, pkcs12_file, passphrase_file } = credential;
+  if (certificate_file !== undefined && key_file !== undefined)
+    return { kind: 'certificate', certificateFile: certificate_file, keyFile: key_file };
+  if (pkcs12_file !== undefined) return { kind: 'pkcs12', pkcs12File: pkcs12_file, passphraseFile: passphrase_file };
+  if (secret_file === undefined) throw new Error('a credential without a file passed the checks');
+  return { kind: 'secret', secretFile: secret_file };
+}
+
+function buildLink(link: Draft['links'][number], advertised: readonly string[]): LinkConfig {
+  const { ike, ipsec, psk, bgp } = link;
+  return {
+    name: link.name,
+    wan: link.wan,
+    bandwidthMbps: link.bandwidth ?? DEFAULT_BANDWIDTH_MBPS,
+    redundancy: link.redundancy,
+    deviceVendor: link.device_vendor,
+    ike: {
+      suite: resolveIkeSuite(ike.suite),
+      lifetimeMs: ike.lifetime,
+      dpdMs: ike.dpd,
+      localId: ike.local_id,
+      remoteId: ike.remote_id,
+      encap: ike.encap,
+    },
+    ipsec: {
+      suite: resolveIpsecSuite(ipsec.suite),
+      lifetimeMs: ipsec.lifetime,
+      replayWindow: ipsec.replay_window,
+    },
+    psk: {
+      source: psk.source,
+      rotateMs: psk.source === 'file' ? undefined : (psk.rotate ?? DEFAULT_ROTATE_MS),
+      files: psk.files,
+    },
+    mtu: link.mtu,
+    bgp: {
+      localIp: bgp.local_ip,
+      peerIp: bgp.peer_ip,
+      zonePeerIp: bgp.zone_peer_ip,
+      asn: bgp.asn,
+      holdMs: bgp.hold,
+      maxPrefixes: bgp.import.max_prefixes,
+      exportNetworks: bgp.export?.networks ?? advertised,
+    },
+    peers: link.peers.map(({ zone, endpoint, asn, bgp_ip, psk_file }) => ({
+      zone,
+      endpoint,
+      asn,
+      bgpIp: bgp_ip,
+      pskFile: psk_file,
+    })),
+  };
+}
+
+function buildProbe(probe: Draft['probes'][number]): ProbeConfig {
+  const { name, per, http, every, fail_after, recover_after } = probe;
+  return { name, per, http, everyMs: every, failAfter: fail_after, recoverAfter: recover_after };
+}

@@ -1,0 +1,204 @@
+import { z } from 'zod';
+import { DEVICE_VENDORS, REGIONS } from './graph-names.ts';
+import {
+  directory,
+  duration,
+  filePath,
+  flag,
+  integer,
+  interfaceName,
+  ipv4,
+  ipv4OrAuto,
+  localIdentity,
+  name,
+  origin,
+  prefixText,
+  probeUrl,
+  remoteIdentity,
+  remoteNetworkName,
+  socketAddress,
+  tenant,
+  uuid,
+} from './scalars.ts';
+import {
+  DH_GROUPS,
+  IKE_ENCRYPTIONS,
+  IKE_INTEGRITIES,
+  IKE_SUITE_NAMES,
+  IPSEC_ENCRYPTIONS,
+  IPSEC_SUITE_NAMES,
+  PFS_GROUPS,
+} from './suites.ts';
+
+/**
+ * The file as operators write it: snake_case, unknown keys refused, defaults filled in. What several keys must satisfy
+ * together is in `checks.ts`; `build.ts` turns the outcome into `Config`.
+ */
+const MAX_ITEMS = 256;
+const LOGIN = 'https://login.microsoftonline.com';
+const BGP = { local_ip: '169.254.21.1', peer_ip: '169.254.21.2', zone_peer_ip: '169.254.22.2', asn: 65_010 };
+const GRAPH = 'https://graph.microsoft.com';
+
+const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>) => z.enum(Object.keys(table) as [K, ...K[]]);
+const list = <S extends z.ZodType>(item: S) => z.array(item).max(MAX_ITEMS);
+
+const connector = z.strictObject({
+  name: name('the name of the connector', 'contoso'),
+  type: z.enum(['entra-gsa', 'defender']),
+  tenant_id: tenant,
+  client_id: uuid('the application (client) id'),
+  credential: z
+    .strictObject({
+      secret_file: filePath.optional(),
+      certificate_file: filePath.optional(),
+      key_file: filePath.optional(),
+      pkcs12_file: filePath.optional(),
+      passphrase_file: filePath.optional(),
+    })
+    .meta({ examples: [{ secret_file: '/etc/tunwright/entra' }] }),
+  endpoints: z
+    .strictObject({
+      login: origin('the login endpoint', LOGIN).prefault(LOGIN),
+      graph: origin('the Graph endpoint', GRAPH).prefault(GRAPH),
+    })
+    .prefault({}),
+});
+
+const wan = z.strictObject({
+  name: name('the name of the WAN', 'fiber'),
+  interface: interfaceName,
+  public_ip: ipv4OrAuto('the address Microsoft sees').prefault('auto'),
+  priority: integer('the priority', 1, 255).default(1),
+});
+
+const network = z.strictObject({
+  name: name('the name of the network', 'staff'),
+  interface: interfaceName,
+  prefixes: list(prefixText).min(1),
+  advertise: flag('whether BGP may export the network').default(true),
+});
+
+const remoteNetwork = z.strictObject({
+  connector: name('the name of a connector', 'contoso').optional(),
+  name: remoteNetworkName.optional(),
+  region: z
+    .enum(REGIONS)
+    .meta({ examples: ['franceCentral'] })
+    .optional(),
+  profiles: list(z.enum(['m365', 'internet']))
+    .min(1)
+    .default(['m365']),
+  manage: z.enum(['create', 'adopt', 'read-only', 'manual']).default('create'),
+});
+
+const ikeSuite = z.union([
+  z.enum(IKE_SUITE_NAMES),
+  z.strictObject({
+    encryption: z.enum(IKE_ENCRYPTIONS).meta({ examples: ['aes256'] }),
+    integrity: z.enum(IKE_INTEGRITIES).meta({ examples: ['sha384'] }),
+    dh: keysOf(DH_GROUPS).meta({ examples: ['ecp384'] }),
+  }),
+]);
+const ipsecSuite = z.union([
+  z.enum(IPSEC_SUITE_NAMES),
+  z.strictObject({
+    encryption: z.enum(IPSEC_ENCRYPTIONS).meta({ examples: ['gcmAes256'] }),
+    pfs: keysOf(PFS_GROUPS).meta({ examples: ['ecp384'] }),
+  }),
+]);
+
+const peer = z.strictObject({
+  zone: z.literal([1, 2]),
+  endpoint: ipv4('the address of the IKE peer', '198.51.100.20'),
+  asn: integer("the peer's AS number", 1, 4_294_967_294, 65_476),
+  bgp_ip: ipv4("the peer's BGP address", '169.254.21.2'),
+  psk_file: filePath,
+});
+
+const REPLAY_WINDOWS = Array.from({ length: 11 }, (_, i) => 64 << i);
+
+const link = z.strictObject({
+  name: name('the name of the link', 'fiber'),
+  wan: name('the name of a WAN', 'fiber'),
+  bandwidth: z
+    .literal([250, 500, 750, 1000])
+    .meta({ examples: [500] })
+    .optional(),
+  redundancy: z.enum(['none', 'zone']).default('zone'),
+  device_vendor: z.enum(DEVICE_VENDORS).default('other'),
+  mtu: integer('the MTU of the tunnel interface in octets', 576, 9_000).default(1_380),
+  ike: z
+    .strictObject({
+      suite: ikeSuite.default('mix8'),
+      lifetime: duration('the lifetime of the IKE SA', '10s', '30d', '8h').prefault('8h'),
+      dpd: duration('the silence after which the peer is probed', '1s', '1h', '10s').prefault('10s'),
+      local_id: localIdentity.prefault('auto'),
+      remote_id: remoteIdentity.prefault('auto'),
+      encap: z.enum(['auto', 'udp', 'esp']).default('auto'),
+    })
+    .prefault({}),
+  ipsec: z
+    .strictObject({
+      suite: ipsecSuite.default('mix6'),
+      lifetime: duration('the lifetime of the ESP SAs', '10s', '30d', '1h').prefault('1h'),
+      replay_window: z.literal(REPLAY_WINDOWS).default(4_096),
+    })
+    .prefault({}),
+  psk: z
+    .strictObject({
+      source: z.enum(['generated', 'file']).default('generated'),
+      rotate: duration('the age at which keys are replaced', '1h', '3650d', '90d').optional(),
+      files: list(filePath).default([]),
+    })
+    .prefault({}),
+  bgp: z
+    .strictObject({
+      local_ip: ipv4("this box's BGP address", '169.254.21.1'),
+      peer_ip: ipv4("Microsoft's BGP address in zone 1", '169.254.21.2'),
+      zone_peer_ip: ipv4("Microsoft's BGP address in zone 2", '169.254.22.2').optional(),
+      asn: integer('our AS number', 1, 4_294_967_294, 65_010),
+      hold: duration('the BGP hold time', '3s', '65535s', '180s').prefault('180s'),
+      force: flag('accepts a hold time below 180s').default(false),
+      import: z
+        .strictObject({ max_prefixes: integer('the largest number of prefixes', 1, 1_000_000).default(10_000) })
+        .prefault({}),
+      export: z.strictObject({ networks: list(name('the name of a network', 'staff')) }).optional(),
+    })
+    .meta({ examples: [BGP] }),
+  peers: list(peer).default([]),
+});
+
+const policy = z.strictObject({
+  id: integer('the id of the rule', 1, 65_535, 10),
+  from: list(name('the name of a network', 'staff')).min(1),
+  to: z.union([z.literal('learned'), z.strictObject({ prefixes: list(prefixText).min(1) })]),
+  steer: z.strictObject({ wan: name('the name of a WAN', 'fiber') }).optional(),
+  failure: z.enum(['closed', 'open']).default('closed'),
+});
+
+const probe = z.strictObject({
+  name: name('the name of the probe', 'gsa'),
+  per: z.literal('tunnel').default('tunnel'),
+  http: probeUrl,
+  every: duration('the interval between probes', '1s', '1h', '5s').prefault('5s'),
+  fail_after: integer('failures in a row that mean broken', 1, 100).default(3),
+  recover_after: integer('successes in a row that mean healed', 1, 100).default(5),
+});
+
+export const configSchema = z.strictObject({
+  version: z.literal(1),
+  site: z.strictObject({ name: name('the name of the site', 'lyon-01') }),
+  connectors: list(connector).default([]),
+  wans: list(wan).min(1),
+  networks: list(network).default([]),
+  remote_network: remoteNetwork,
+  links: list(link).min(1),
+  policies: list(policy).default([]),
+  probes: list(probe).default([]),
+  telemetry: z.strictObject({ prometheus: socketAddress.optional() }).prefault({}),
+  crypto: z.strictObject({ provider: z.enum(['node', 'noble']).default('node') }).prefault({}),
+  debug: z.strictObject({ export_keys: directory.optional() }).prefault({}),
+});
+
+/** The file after the schema: shapes are right, names may still point nowhere. */
+export type Draft = z.output<typeof configSchema>;
