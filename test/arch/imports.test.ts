@@ -48,7 +48,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     reason: 'composition: the only place where cores meet I/O; does not know who watches it',
   },
   admin: {
-    inside: ['lib', 'agent', 'io'],
+    inside: ['lib', 'agent', 'bgp', 'io'],
     packages: [],
     node: true,
     reason: 'shows the agent, never steers around it',
@@ -130,7 +130,7 @@ function sourceFiles(folder: string): string[] {
 
 function importsOf(file: string): string[] {
   const text = withoutComments(readFileSync(file, 'utf8'));
-  return [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+  return [...text.matchAll(/(?:\bfrom\s|\bimport\b\s*\(?)\s*'([^']+)'/g)].map((match) => match[1] ?? '');
 }
 
 const withoutComments = (text: string): string =>
