@@ -22,7 +22,8 @@ export class Reader {
   #at = 0;
 
   constructor(bytes: Uint8Array, base = 0) {
-    this.#bytes = bytes;
+    // Not the caller's object: slice() of a Buffer is a view, and what we hand out must copy with slice().
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#base = base;
   }

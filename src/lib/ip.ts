@@ -11,7 +11,7 @@ export type Prefix = { readonly address: IpAddress; readonly length: number };
 export function ipFromBytes(bytes: Uint8Array): IpAddress {
   if (bytes.length !== 4 && bytes.length !== 16)
     throw new RangeError(`an IP address has 4 or 16 octets, not ${bytes.length}`);
-  return { family: bytes.length === 4 ? 4 : 6, bytes: bytes.slice() };
+  return { family: bytes.length === 4 ? 4 : 6, bytes: new Uint8Array(bytes) };
 }
 
 export function parseIp(text: string): Result<IpAddress, string> {

@@ -6,7 +6,7 @@ export class Secret {
 
   /** Takes a copy: later changes to `bytes` do not show. */
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes.slice();
+    this.#bytes = new Uint8Array(bytes); // not slice(): that of a Buffer is a view
   }
 
   static fromText(text: string): Secret {

@@ -111,3 +111,12 @@ describe('concat and equalBytes', () => {
     expect(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1))).toBe(false);
   });
 });
+
+describe('Reader', () => {
+  it('gives slices of a Buffer that slice() copies', () => {
+    const datagram = Buffer.from([1, 2, 3, 4]);
+    const copies = [new Reader(datagram).take(2).slice(), new Reader(datagram).sub(2).rest().slice()];
+    datagram.fill(0);
+    expect(copies.map(toHex)).toEqual(['0102', '0102']);
+  });
+});

@@ -25,6 +25,12 @@ describe('Secret', () => {
     }
     expect(JSON.stringify(nested)).toBe('{"psk":"[secret]","list":["[secret]"]}');
   });
+  it('keeps a copy, of a Buffer too', () => {
+    const read = Buffer.from('hunter2');
+    const secret = new Secret(read);
+    read.fill(0);
+    expect(secret.revealText()).toBe('hunter2');
+  });
   it('reveals what it was made from, as octets and as text', () => {
     expect(Secret.fromText('Ω').reveal()).toEqual(Uint8Array.of(0xce, 0xa9));
     expect(new Secret(Uint8Array.of(0x41)).revealText()).toBe('A');
