@@ -51,11 +51,13 @@ async function installDependencies() {
   return 'installed';
 }
 
-/** The build script decides by itself whether there is something to build. */
+/** The build script decides by itself whether there is something to build; its last line says what it did or what it lacks. */
 async function buildNative() {
   const { code, output } = await run(process.execPath, ['scripts/build-native.mjs']);
-  if (code !== 0) throw new StepError('the native addon did not build', output);
-  return output.trim().split('\n').at(-1)?.slice(0, 28) ?? '';
+  const lines = output.trim().split('\n');
+  const last = (lines.pop() ?? '').replace(/^build-native: /, '');
+  if (code !== 0) throw new StepError(last, lines.join('\n'));
+  return last;
 }
 
 /** `src` to `dist`, when a source, the compiler or its options changed. */
