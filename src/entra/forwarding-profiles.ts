@@ -15,10 +15,10 @@ import type { WantedRemoteNetwork } from './types.ts';
 export function* findProfiles(session: GraphSession, wanted: WantedRemoteNetwork): Procedure<string[]> {
   const url = networkAccessUrl(session, 'forwardingProfiles');
   const profiles = yield* readAll(session, { url, what: 'reading the traffic forwarding profiles' });
-  return wanted.profiles.map((type) => enabledProfileId(profiles, type));
+  return wanted.profiles.map((type) => enabledProfileId(session, profiles, type));
 }
 
-function enabledProfileId(profiles: readonly JsonRecord[], type: string): string {
+function enabledProfileId(session: GraphSession, profiles: readonly JsonRecord[], type: string): string {
   const profile = profiles.find(
     (candidate) =>
       textAt(candidate, 'trafficForwardingType')?.toLowerCase() === type && candidate['isCustomProfile'] !== true,
@@ -34,7 +34,7 @@ function enabledProfileId(profiles: readonly JsonRecord[], type: string): string
   if (state.toLowerCase() !== 'enabled') {
     throw permanent(
       'ENTRA_PROFILE_DISABLED',
-      `expected the "${type}" traffic forwarding profile to be enabled, got ${state}: Microsoft would drop all its traffic; enable it in the Entra admin center under Global Secure Access > Connect > Traffic forwarding`,
+      `expected the "${type}" traffic forwarding profile to be enabled, got ${session.scrubber.quote(state)}: Microsoft would drop all its traffic; enable it in the Entra admin center under Global Secure Access > Connect > Traffic forwarding`,
     );
   }
   return id;

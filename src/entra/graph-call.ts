@@ -4,7 +4,6 @@ import { type EntraFailure, transient } from './failure.ts';
 import { graphFailure, graphMessage, verdictOf } from './graph-errors.ts';
 import { isRecord, type JsonRecord, parseJson } from './json.ts';
 import { http, type Procedure, sleep } from './procedure.ts';
-import { quote } from './quote.ts';
 import { type GraphSession, randomGuid } from './session.ts';
 
 const GRAPH_TIMEOUT_MS = 30_000;
@@ -32,8 +31,8 @@ export const networkAccessUrl = (session: GraphSession, path: string): string =>
 export function* readJson(session: GraphSession, call: Omit<GraphCall, 'method' | 'body'>): Procedure<JsonRecord> {
   for (let attempt = 0; ; attempt++) {
     const response = yield* authorized(session, { ...call, method: 'GET' });
-    if (response.kind === 'response' && response.status === 200) return jsonObject(call.what, response);
-    const failure = graphFailure(session.connector, call.what, response);
+    if (response.kind === 'response' && response.status === 200) return jsonObject(session, call.what, response);
+    const failure = graphFailure(session, call.what, response);
     const verdict = verdictOf(response);
     const mayPass = verdict === 'throttled' || verdict === 'unsure';
     if (!mayPass || attempt + 1 >= MAX_TRIES) throw failure;
@@ -46,7 +45,7 @@ export function* write(session: GraphSession, call: GraphCall): Procedure<WriteO
   for (let attempt = 0; ; attempt++) {
     const response = yield* authorized(session, call);
     if (response.kind === 'response' && response.status >= 200 && response.status < 300) return { kind: 'accepted' };
-    const failure = graphFailure(session.connector, call.what, response);
+    const failure = graphFailure(session, call.what, response);
     const verdict = verdictOf(response);
     if (verdict === 'missing' && call.method === 'DELETE') return { kind: 'accepted' };
     if (verdict === 'throttled' && attempt + 1 < MAX_TRIES) {
@@ -83,11 +82,15 @@ function request(session: GraphSession, call: GraphCall, bearer: string): HttpRe
   };
 }
 
-function jsonObject(what: string, response: Extract<HttpResponse, { kind: 'response' }>): JsonRecord {
+function jsonObject(
+  session: GraphSession,
+  what: string,
+  response: Extract<HttpResponse, { kind: 'response' }>,
+): JsonRecord {
   const body = parseJson(response.body);
   if (isRecord(body)) return body;
   throw transient(
     'ENTRA_BAD_ANSWER',
-    `expected a JSON object from Graph while ${what}, got ${response.headers['content-type'] ?? 'no content type'}: ${quote(response.body)}; check the graph endpoint and what intercepts HTTPS`,
+    `expected a JSON object from Graph while ${what}, got ${response.headers['content-type'] ?? 'no content type'}: ${session.scrubber.quote(response.body)}; check the graph endpoint and what intercepts HTTPS`,
   );
 }

@@ -3,6 +3,7 @@ import { retryAfterMs } from './backoff.ts';
 import { type EntraFailure, permanent, transient } from './failure.ts';
 import { asRecord, type JsonRecord, parseJson, recordAt, recordsAt, textAt } from './json.ts';
 import { quote, unreachableSentence } from './quote.ts';
+import type { GraphSession } from './session.ts';
 import type { EntraConnector } from './types.ts';
 
 /** What an answer other than success means for the caller. Graph asks to branch on the status and code, never on the message. */
@@ -35,12 +36,16 @@ export function verdictOf(response: HttpResponse): Verdict {
 }
 
 /** `what` completes "Graph … while <what>", e.g. `reading the remote networks`. */
-export function graphFailure(connector: EntraConnector, what: string, response: HttpResponse): EntraFailure {
+export function graphFailure(
+  { connector, scrubber }: GraphSession,
+  what: string,
+  response: HttpResponse,
+): EntraFailure {
   if (response.kind === 'unreachable') {
     const sentence = unreachableSentence('Microsoft Graph', connector.graphEndpoint, response);
     return transient('ENTRA_GRAPH_UNREACHABLE', `${sentence} (while ${what})`);
   }
-  const answer = `Graph answered ${response.status} while ${what}: ${quote(graphMessage(response))}${requestId(response)}`;
+  const answer = `Graph answered ${response.status} while ${what}: ${scrubber.quote(graphMessage(response))}${requestId(response)}`;
   switch (verdictOf(response)) {
     case 'throttled':
       return transient('ENTRA_THROTTLED', `${answer}; nothing to do, it is tried again`, retryAfterMs(response));

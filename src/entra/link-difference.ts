@@ -1,5 +1,6 @@
 import { type JsonRecord, recordAt } from './json.ts';
 import { keysOfGraphLink, toGraphLink } from './mapping.ts';
+import { quote } from './quote.ts';
 import type { WantedDeviceLink } from './types.ts';
 
 /** One property in which the tenant's link is not the wanted one. Values of keys are never in it. */
@@ -71,7 +72,7 @@ function valueAt(link: JsonRecord, [first, second]: ComparedProperty['path']): u
 }
 
 const shown = (value: unknown): string =>
-  typeof value === 'string' || typeof value === 'number' ? String(value) : 'none';
+  typeof value === 'string' || typeof value === 'number' ? quote(String(value)) : 'none';
 
 const same = (a: string, b: string): boolean => canonical(a) === canonical(b);
 

@@ -2,7 +2,8 @@ import type { HttpResponse } from '../lib/http.ts';
 import { retryAfterMs } from './backoff.ts';
 import { type EntraFailure, type FailureCode, permanent, transient } from './failure.ts';
 import { asRecord, type JsonRecord, parseJson, textAt } from './json.ts';
-import { quote, unreachableSentence } from './quote.ts';
+import { unreachableSentence } from './quote.ts';
+import type { GraphSession } from './session.ts';
 import type { EntraConnector } from './types.ts';
 
 /** https://learn.microsoft.com/entra/identity-platform/reference-error-codes: what a code means here and what to do about it. */
@@ -80,8 +81,11 @@ const TRANSIENT_AADSTS = [50196, 90055, 50033, 90006, 90012, 90024, 90033, 90090
 
 const GUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
+type LoginSession = Pick<GraphSession, 'connector' | 'scrubber'>;
+
 /** The token endpoint did not give a token: why, and whether waiting helps. */
-export function loginFailure(connector: EntraConnector, response: HttpResponse): EntraFailure {
+export function loginFailure(session: LoginSession, response: HttpResponse): EntraFailure {
+  const { connector, scrubber } = session;
   if (response.kind === 'unreachable') {
     return transient(
       'ENTRA_LOGIN_UNREACHABLE',
@@ -95,7 +99,7 @@ export function loginFailure(connector: EntraConnector, response: HttpResponse):
     const throttled = response.status === 429 || codes.some((code) => code === 50196 || code === 90055);
     return transient(
       throttled ? 'ENTRA_THROTTLED' : 'ENTRA_SERVER_ERROR',
-      `the login endpoint answered ${response.status} (${quote(said)}); nothing to do, it is tried again`,
+      `the login endpoint answered ${response.status} (${scrubber.quote(said)}); nothing to do, it is tried again`,
       retryAfterMs(response),
     );
   }
@@ -106,7 +110,7 @@ export function loginFailure(connector: EntraConnector, response: HttpResponse):
   }
   return permanent(
     'ENTRA_TOKEN_REFUSED',
-    `${connector.loginEndpoint} refused a token with ${response.status}: ${quote(said)}; look the code up at https://login.microsoftonline.com/error`,
+    `${connector.loginEndpoint} refused a token with ${response.status}: ${scrubber.quote(said)}; look the code up at https://login.microsoftonline.com/error`,
   );
 }
 

@@ -2,7 +2,6 @@ import { permanent, transient } from './failure.ts';
 import { type GraphCall, readJson } from './graph-call.ts';
 import { type JsonRecord, recordsAt, textAt } from './json.ts';
 import type { Procedure } from './procedure.ts';
-import { quote } from './quote.ts';
 import type { GraphSession } from './session.ts';
 
 /** A tenant has tens of remote networks; more pages than this is a server that runs in circles. */
@@ -33,6 +32,6 @@ function refuseForeign(session: GraphSession, what: string, nextLink: string): v
   if (nextLink.startsWith(origin)) return;
   throw permanent(
     'ENTRA_FOREIGN_NEXT_LINK',
-    `expected the next page at ${origin} while ${what}, got ${quote(nextLink)}; the token is not sent there: check the graph endpoint of connector ${session.connector.name} and any proxy`,
+    `expected the next page at ${origin} while ${what}, got ${session.scrubber.quote(nextLink)}; the token is not sent there: check the graph endpoint of connector ${session.connector.name} and any proxy`,
   );
 }

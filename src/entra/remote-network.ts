@@ -18,7 +18,7 @@ export function* ensureRemoteNetwork(session: GraphSession, wanted: WantedRemote
   return yield* converge(session, `remote network "${wanted.name}"`, function* (): Procedure<Look<string>> {
     const found = yield* findByName(session, wanted.name);
     if (found !== undefined) {
-      yield* checkRegion(found.network, wanted);
+      yield* checkRegion(session, found.network, wanted);
       return { kind: 'reached', value: found.id };
     }
     if (created) return { kind: 'wait' };
@@ -44,17 +44,18 @@ function* findByName(
   if (matches.length > 1) {
     throw permanent(
       'ENTRA_NETWORK_AMBIGUOUS',
-      `expected one remote network named "${name}", got ${matches.length} (${matches.map(({ id }) => id).join(', ')}); delete or rename all but one in the Entra admin center`,
+      `expected one remote network named "${name}", got ${matches.length} (${session.scrubber.quote(matches.map(({ id }) => id).join(', '))}); delete or rename all but one in the Entra admin center`,
     );
   }
   return matches[0];
 }
 
 /** A region cannot be changed, and a network may carry more than our links, so it is never deleted for it. */
-function* checkRegion(network: JsonRecord, wanted: WantedRemoteNetwork): Procedure<void> {
-  const region = textAt(network, 'region');
-  if (region === undefined || region === 'unknownFutureValue') return;
-  if (region.toLowerCase() === wanted.region.toLowerCase()) return;
+function* checkRegion(session: GraphSession, network: JsonRecord, wanted: WantedRemoteNetwork): Procedure<void> {
+  const held = textAt(network, 'region');
+  if (held === undefined || held === 'unknownFutureValue') return;
+  if (held.toLowerCase() === wanted.region.toLowerCase()) return;
+  const region = session.scrubber.quote(held);
   const sentence = `remote network "${wanted.name}" is in ${region}, not in ${wanted.region}`;
   if (wanted.manage !== 'create') return yield* progress('remote-network', `${sentence}; kept as it is`);
   throw permanent(

@@ -1,4 +1,5 @@
 import type { Secret } from '../lib/secret.ts';
+import { quote } from './quote.ts';
 
 const MASK = '[secret]';
 /** A bearer or a JWT, whoever's it is: tokens change too often to be learnt. */
@@ -14,6 +15,11 @@ export class Scrubber {
     this.#spellings.add(text);
     this.#spellings.add(encodeURIComponent(text));
     this.#spellings.add(JSON.stringify(text).slice(1, -1));
+  }
+
+  /** What the far end said, for a sentence of ours. Scrubbed before it is cut: half a secret is one too. */
+  quote(said: string): string {
+    return quote(this.scrub(said));
   }
 
   scrub(sentence: string): string {

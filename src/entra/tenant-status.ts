@@ -2,7 +2,6 @@ import { permanent, transient } from './failure.ts';
 import { networkAccessUrl, readJson } from './graph-call.ts';
 import { textAt } from './json.ts';
 import type { Procedure } from './procedure.ts';
-import { quote } from './quote.ts';
 import type { GraphSession } from './session.ts';
 
 /** Global Secure Access must be on in the tenant; switching it on is an administrator's act, never ours. */
@@ -14,7 +13,7 @@ export function* requireOnboarded(session: GraphSession): Procedure<void> {
   const onboarding = textAt(status, 'onboardingStatus') ?? 'nothing';
   if (onboarding.toLowerCase() === 'onboarded') return;
   const reason = textAt(status, 'onboardingErrorMessage');
-  const sentence = `expected Global Secure Access to be onboarded in tenant ${session.connector.tenantId}, got ${quote(onboarding)}${reason === undefined ? '' : ` (${quote(reason)})`}`;
+  const sentence = `expected Global Secure Access to be onboarded in tenant ${session.connector.tenantId}, got ${session.scrubber.quote(onboarding)}${reason === undefined ? '' : ` (${session.scrubber.quote(reason)})`}`;
   if (onboarding.toLowerCase() === 'onboardinginprogress') {
     throw transient('ENTRA_NOT_ONBOARDED', `${sentence}; nothing to do, it is looked at again`);
   }

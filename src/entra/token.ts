@@ -5,7 +5,6 @@ import { transient } from './failure.ts';
 import { asRecord, numberAt, parseJson, textAt } from './json.ts';
 import { loginFailure } from './login-errors.ts';
 import { currentTime, http, type Procedure, sleep } from './procedure.ts';
-import { quote } from './quote.ts';
 import type { GraphSession } from './session.ts';
 
 const TOKEN_TIMEOUT_MS = 20_000;
@@ -37,9 +36,9 @@ export class AccessToken {
 function* requestToken(session: GraphSession): Procedure<HeldToken> {
   for (let attempt = 0; ; attempt++) {
     const response = yield* http(tokenRequest(session));
-    const token = tokenIn(response, yield* currentTime());
+    const token = tokenIn(session, response, yield* currentTime());
     if (token !== undefined) return token;
-    const failure = loginFailure(session.connector, response);
+    const failure = loginFailure(session, response);
     if (failure.permanent || attempt + 1 >= MAX_TRIES) throw failure;
     yield* sleep(failure.retryAfterMs ?? backoffMs(attempt, session.random));
   }
@@ -65,7 +64,7 @@ function tokenRequest({ connector }: GraphSession) {
 }
 
 /** Undefined when the answer is an error of the endpoint. */
-function tokenIn(response: HttpResponse, now: Instant): HeldToken | undefined {
+function tokenIn(session: GraphSession, response: HttpResponse, now: Instant): HeldToken | undefined {
   if (response.kind === 'unreachable' || response.status !== 200) return undefined;
   const body = asRecord(parseJson(response.body));
   const bearer = textAt(body, 'access_token');
@@ -74,7 +73,7 @@ function tokenIn(response: HttpResponse, now: Instant): HeldToken | undefined {
   if (bearer === undefined || !/^[\x21-\x7e]+$/.test(bearer) || lifetimeSec === undefined) {
     throw transient(
       'ENTRA_BAD_ANSWER',
-      `expected access_token and expires_in from the login endpoint, got ${quote(Object.keys(body).join(', '))}; check the login endpoint of the connector and what intercepts HTTPS`,
+      `expected access_token and expires_in from the login endpoint, got ${session.scrubber.quote(Object.keys(body).join(', '))}; check the login endpoint of the connector and what intercepts HTTPS`,
     );
   }
   const lifetimeMs = lifetimeSec * 1000;
