@@ -1,5 +1,6 @@
 import { type Prefix, prefixKey } from '../lib/ip.ts';
-import type { Attributes } from './wire/attributes.ts';
+import type { BgpConfig } from './types.ts';
+import type { Attributes, WireContext } from './wire/attributes.ts';
 import { HEADER_OCTETS, MAX_MESSAGE_OCTETS } from './wire/iana.ts';
 import { prefixOctets } from './wire/nlri.ts';
 import type { UpdateMessage } from './wire/update.ts';
@@ -47,6 +48,13 @@ export function differenceUpdates(difference: RibDifference, attributes: Attribu
     })),
     ...packed(difference.announced).map((nlri) => ({ withdrawn: [], attributes, unknown: [], nlri, faults: [] })),
   ];
+}
+
+/** The same for all own networks. AS4_PATH goes along when AS_PATH cannot hold our AS number (RFC 6793 §4.2.2). */
+export function exportAttributes(config: BgpConfig, context: WireContext): Attributes {
+  const asPath = [{ type: 'sequence', asns: [config.localAs] }] as const;
+  const common = { origin: 'igp', asPath, nextHop: config.localAddress } as const;
+  return context.asnOctets === 2 && config.localAs > 0xffff ? { ...common, as4Path: asPath } : common;
 }
 
 /** RFC 4724 §2: for IPv4 unicast an UPDATE with nothing in it. */

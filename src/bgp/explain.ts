@@ -1,6 +1,12 @@
+import { Writer } from '../lib/bytes.ts';
 import { formatIp, type IpAddress } from '../lib/ip.ts';
-import { CeaseSubcode, ErrorCode, OpenSubcode } from './wire/iana.ts';
-import { describeNotification, type NotificationMessage } from './wire/notification.ts';
+import { Afi, CeaseSubcode, ErrorCode, OpenSubcode, Safi } from './wire/iana.ts';
+import {
+  describeNotification,
+  type NotificationMessage,
+  type ProtocolError,
+  protocolError,
+} from './wire/notification.ts';
 
 /** The two ends of a session, for sentences about it. */
 export interface SessionEnds {
@@ -35,6 +41,15 @@ export function explainHoldExpired(state: string, ends: SessionEnds): string {
   const peer = formatIp(ends.peerAddress);
   if (state === 'opensent') return `hold timer expired: ${peer} accepted the connection but sent no OPEN`;
   return `hold timer expired: nothing came from ${peer}: the tunnel or the peer is gone`;
+}
+
+/** RFC 4486 §4: the data of Cease/1 names the family and the limit. */
+export function prefixLimitExceeded(config: SessionEnds & { readonly maxPrefixes: number }): ProtocolError {
+  const detail =
+    `peer ${formatIp(config.peerAddress)} announced more than ${config.maxPrefixes} prefixes: ` +
+    'raise links[].bgp.import.max_prefixes if that is right';
+  const data = new Writer(7).u16(Afi.Ipv4).u8(Safi.Unicast).u32(config.maxPrefixes).finish();
+  return protocolError(ErrorCode.Cease, CeaseSubcode.MaxPrefixes, detail, data);
 }
 
 function remedy(n: NotificationMessage, ends: SessionEnds): string | undefined {

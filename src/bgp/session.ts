@@ -1,38 +1,34 @@
 import type { Random } from '../crypto/types.ts';
-import { Writer } from '../lib/bytes.ts';
-import { formatIp, prefixKey } from '../lib/ip.ts';
-import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
-import { AdjRibOut, differenceUpdates, END_OF_RIB } from './adj-rib-out.ts';
-import { Backoff } from './backoff.ts';
+import { prefixKey } from '../lib/ip.ts';
+import { after, earliest, elapsedMs, type Instant } from '../lib/time.ts';
+import { AdjRibOut, differenceUpdates, END_OF_RIB, exportAttributes } from './adj-rib-out.ts';
 import { survivor } from './collision.ts';
 import { Connection } from './connection.ts';
-import { explainClosed, explainHoldExpired, explainReceived, explainUnreachable } from './explain.ts';
+import {
+  explainClosed,
+  explainHoldExpired,
+  explainReceived,
+  explainUnreachable,
+  prefixLimitExceeded,
+} from './explain.ts';
 import { isIpv4Unicast, localOpen, type Negotiated, negotiate } from './negotiation.ts';
+import { jittered, type Recovery, RetrySchedule, recoveryFrom } from './retry-schedule.ts';
 import type { BgpConfig, BgpInput, BgpOutput, BgpState, BgpView } from './types.ts';
 import { updateRoutes } from './update-routes.ts';
-import type { Attributes, WireContext } from './wire/attributes.ts';
 import { describeCapability } from './wire/capabilities.ts';
-import { Afi, CeaseSubcode, ErrorCode, Safi } from './wire/iana.ts';
+import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
 import { type BgpMessage, encodeMessage } from './wire/message.ts';
-import {
-  cease,
-  describeNotification,
-  type NotificationMessage,
-  type ProtocolError,
-  protocolError,
-} from './wire/notification.ts';
+import { cease, describeNotification, type NotificationMessage, type ProtocolError } from './wire/notification.ts';
 import type { OpenMessage } from './wire/open.ts';
 import type { UpdateMessage } from './wire/update.ts';
 
 /** Time for TCP to come up before the attempt is given up. */
 const CONNECT_TIMEOUT_MS = 10_000;
-/** After too many prefixes only time or an operator helps. */
-const MAX_PREFIXES_HOLD_MS = 900_000;
-/** Established for this long forgets earlier protocol errors; less would let a peer flap us forever. */
-const STABLE_MS = 600_000;
-
-/** What follows when no connection is left. */
-type Recovery = 'retry' | 'idle-hold' | 'idle-hold-long';
+const KEEPALIVE: BgpMessage = { kind: 'keepalive' };
+const CONNECTION_REJECTED = encodeMessage(
+  { kind: 'notification', notification: cease(CeaseSubcode.ConnectionRejected) },
+  { asnOctets: 4 },
+);
 
 /**
  * One external BGP peer: the FSM of RFC 4271 §8 with collision handling (§6.8), hold, keepalive, connect-retry and
@@ -43,18 +39,14 @@ type Recovery = 'retry' | 'idle-hold' | 'idle-hold-long';
 export class BgpSession {
   readonly #config: BgpConfig;
   readonly #random: Random;
-  readonly #timers = new TimerTable<'connect-retry' | 'connect-timeout' | 'idle-hold' | 'stable'>();
+  readonly #retry: RetrySchedule;
   readonly #connections = new Map<number, Connection>();
   readonly #adjRibOut = new AdjRibOut();
   readonly #received = new Set<number | string>();
   readonly #out: BgpOutput[] = [];
   readonly #counters = { messagesIn: 0, messagesOut: 0, updatesIn: 0, updatesOut: 0, sessionsEstablished: 0 };
-  /** ConnectRetryTimer: short, because a tunnel that is up has a peer behind it; longer while the peer refuses. */
-  readonly #connectRetry = new Backoff(5_000, 60_000);
-  /** IdleHoldTimer of DampPeerOscillations, RFC 4271 §8.1.1: for protocol errors. */
-  readonly #idleHold = new Backoff(5_000, 300_000);
-  #phase: 'stopped' | 'idle-hold' | 'running' = 'stopped';
-  #dialling: number | undefined;
+  /** Our attempt to connect, while TCP has not come up. */
+  #dialling: { readonly connection: number; readonly giveUpAt: Instant } | undefined;
   #lastDialled = 0;
   #lastError: string | undefined;
 
@@ -64,6 +56,7 @@ export class BgpSession {
     }
     this.#config = config;
     this.#random = deps.random;
+    this.#retry = new RetrySchedule(deps.random);
   }
 
   handle(input: BgpInput, now: Instant): void {
@@ -100,7 +93,8 @@ export class BgpSession {
 
   nextTimeout(): Instant | undefined {
     const connections = [...this.#connections.values()];
-    return earliest(this.#timers.next(), ...connections.map((connection) => connection.timers.next()));
+    const timers = connections.map((connection) => connection.timers.next());
+    return earliest(this.#retry.nextTimeout(), this.#dialling?.giveUpAt, ...timers);
   }
 
   view(now: Instant): BgpView {
@@ -120,28 +114,24 @@ export class BgpSession {
 
   #start(now: Instant): void {
     if (this.#connections.size > 0 || this.#dialling !== undefined) return;
-    this.#phase = 'running';
-    this.#timers.stop('idle-hold');
-    this.#connectRetry.reset();
+    this.#retry.start();
     this.#dial(now);
   }
 
   #stop(subcode: number, text: string, now: Instant): void {
-    this.#phase = 'stopped';
+    this.#retry.stop();
     this.#hangUp();
     for (const connection of [...this.#connections.values()]) {
       this.#send(connection, { kind: 'notification', notification: cease(subcode, text) });
       this.#remove(connection, `stopped: ${text}`, 'retry', now);
     }
-    this.#timers.stopAll();
   }
 
   #onConnected(number: number, incoming: boolean, now: Instant): void {
     if (!incoming) {
-      if (number !== this.#dialling) return this.#close(number); // came up after it was given up
+      if (number !== this.#dialling?.connection) return this.#close(number); // came up after it was given up
       this.#dialling = undefined;
-      this.#timers.stop('connect-timeout');
-    } else if (this.#phase !== 'running') return this.#refuse(number);
+    } else if (!this.#retry.running) return this.#refuse(number);
     else this.#replaceIncoming();
     const connection = new Connection(number, incoming, now);
     this.#connections.set(number, connection);
@@ -149,9 +139,8 @@ export class BgpSession {
   }
 
   #onClosed(number: number, reason: string, now: Instant): void {
-    if (number === this.#dialling) {
+    if (number === this.#dialling?.connection) {
       this.#dialling = undefined;
-      this.#timers.stop('connect-timeout');
       this.#unreachable(reason, now);
       return;
     }
@@ -228,9 +217,7 @@ export class BgpSession {
     connection.establish(negotiated, now);
     for (const other of [...this.#connections.values()]) if (other !== connection) this.#yield(other);
     this.#hangUp();
-    this.#timers.stop('connect-retry');
-    this.#timers.set('stable', after(now, STABLE_MS));
-    this.#connectRetry.reset();
+    this.#retry.established(now);
     this.#counters.sessionsEstablished++;
     this.#out.push({ kind: 'up', routerId: negotiated.peer.routerId });
     this.#advertise();
@@ -240,46 +227,31 @@ export class BgpSession {
   #onUpdate(connection: Connection, update: UpdateMessage, now: Instant): void {
     this.#counters.updatesIn++;
     const routes = updateRoutes(update);
-    for (const fault of update.faults) this.#log(fault.action, fault.detail);
-    if (routes.treatedAsWithdraw !== undefined) this.#log('treated-as-withdraw', routes.treatedAsWithdraw);
+    for (const fault of update.faults) if (fault.action === 'attribute-discard') this.#log(fault.action, fault.detail);
+    if (routes.treatedAsWithdraw !== undefined) this.#log('treat-as-withdraw', routes.treatedAsWithdraw);
     const announced = routes.announced.filter((route) => route.prefix.address.family === 4);
     const keys = new Set(announced.map((route) => prefixKey(route.prefix)));
     // RFC 4271 §4.3: a prefix in both fields counts as announced.
     const withdrawn = routes.withdrawn.filter((prefix) => prefix.address.family === 4 && !keys.has(prefixKey(prefix)));
     for (const prefix of withdrawn) this.#received.delete(prefixKey(prefix));
     for (const key of keys) this.#received.add(key);
-    if (this.#received.size > this.#config.maxPrefixes) return this.#tooManyPrefixes(connection, now);
+    if (this.#received.size > this.#config.maxPrefixes) {
+      return this.#fail(connection, prefixLimitExceeded(this.#config), 'idle-hold-long', now);
+    }
     if (announced.length + withdrawn.length > 0) this.#out.push({ kind: 'routes', announced, withdrawn });
     if (routes.endOfRib === 4) this.#out.push({ kind: 'end-of-rib' });
   }
 
-  #tooManyPrefixes(connection: Connection, now: Instant): void {
-    const limit = this.#config.maxPrefixes;
-    const detail =
-      `peer ${formatIp(this.#config.peerAddress)} announced more than ${limit} prefixes: ` +
-      'raise links[].bgp.import.max_prefixes if that is right';
-    const data = new Writer(7).u16(Afi.Ipv4).u8(Safi.Unicast).u32(limit).finish();
-    const error = protocolError(ErrorCode.Cease, CeaseSubcode.MaxPrefixes, detail, data);
-    this.#fail(connection, error, 'idle-hold-long', now);
-  }
-
   #onNotification(connection: Connection, notification: NotificationMessage, now: Instant): void {
-    const reason = explainReceived(notification, this.#config);
-    this.#log('notification-received', reason);
-    this.#remove(connection, reason, isProtocolError(notification) ? 'idle-hold' : 'retry', now);
+    this.#remove(connection, explainReceived(notification, this.#config), recoveryFrom(notification), now);
   }
 
   #onTimeout(now: Instant): void {
-    for (const timer of this.#timers.expired(now)) {
-      if (timer === 'stable') this.#idleHold.reset();
-      else if (timer === 'connect-timeout') {
-        this.#hangUp();
-        this.#unreachable('no answer in time', now);
-      } else {
-        this.#phase = 'running';
-        if (this.#connections.size === 0) this.#dial(now);
-      }
+    if (this.#dialling !== undefined && this.#dialling.giveUpAt <= now) {
+      this.#hangUp();
+      this.#unreachable('no answer in time', now);
     }
+    if (this.#retry.expired(now) && this.#connections.size === 0) this.#dial(now);
     for (const connection of [...this.#connections.values()]) {
       for (const timer of connection.timers.expired(now)) {
         if (timer === 'hold') {
@@ -306,18 +278,17 @@ export class BgpSession {
   }
 
   #dial(now: Instant): void {
-    this.#timers.stop('connect-retry');
+    this.#retry.dialled();
     if (this.#config.passive) return;
-    this.#dialling = ++this.#lastDialled;
-    this.#timers.set('connect-timeout', after(now, CONNECT_TIMEOUT_MS));
-    this.#out.push({ kind: 'connect', connection: this.#dialling });
+    const connection = ++this.#lastDialled;
+    this.#dialling = { connection, giveUpAt: after(now, CONNECT_TIMEOUT_MS) };
+    this.#out.push({ kind: 'connect', connection });
   }
 
   /** Gives up an attempt to connect. */
   #hangUp(): void {
-    this.#timers.stop('connect-timeout');
     if (this.#dialling === undefined) return;
-    this.#close(this.#dialling);
+    this.#close(this.#dialling.connection);
     this.#dialling = undefined;
   }
 
@@ -329,12 +300,7 @@ export class BgpSession {
 
   /** Idle refuses connections, RFC 4271 §8.2.2; the peer is told so (RFC 4486 §4). */
   #refuse(number: number): void {
-    const notification = cease(CeaseSubcode.ConnectionRejected);
-    this.#out.push({
-      kind: 'send',
-      connection: number,
-      bytes: encodeMessage({ kind: 'notification', notification }, { asnOctets: 4 }),
-    });
+    this.#out.push({ kind: 'send', connection: number, bytes: CONNECTION_REJECTED });
     this.#close(number);
   }
 
@@ -357,7 +323,6 @@ export class BgpSession {
   #fail(connection: Connection, error: ProtocolError, recovery: Recovery, now: Instant): void {
     this.#send(connection, { kind: 'notification', notification: error.notification });
     const reason = `${error.detail} (sent ${describeNotification(error.notification)})`;
-    this.#log('notification-sent', reason);
     this.#remove(connection, reason, recovery, now);
   }
 
@@ -365,8 +330,8 @@ export class BgpSession {
     this.#connections.delete(connection.number);
     this.#close(connection.number);
     this.#lastError = reason;
+    this.#log('session-ended', reason);
     if (connection.state.kind === 'established') {
-      this.#timers.stop('stable');
       this.#received.clear();
       this.#adjRibOut.forget();
       this.#out.push({ kind: 'down', reason });
@@ -375,20 +340,13 @@ export class BgpSession {
   }
 
   #recover(recovery: Recovery, now: Instant): void {
-    if (this.#phase !== 'running' || this.#connections.size > 0 || this.#dialling !== undefined) return;
-    if (recovery === 'retry') {
-      if (!this.#config.passive) this.#timers.set('connect-retry', after(now, this.#jitter(this.#connectRetry.next())));
-      return;
-    }
-    this.#phase = 'idle-hold';
-    this.#timers.stop('connect-retry');
-    const delayMs = recovery === 'idle-hold' ? this.#idleHold.next() : MAX_PREFIXES_HOLD_MS;
-    this.#timers.set('idle-hold', after(now, this.#jitter(delayMs)));
+    const busy = this.#connections.size > 0 || this.#dialling !== undefined;
+    if (this.#retry.running && !busy) this.#retry.lost(recovery, now);
   }
 
   #armKeepalive(connection: Connection, negotiated: Negotiated, now: Instant): void {
     if (negotiated.keepaliveSec === 0) return;
-    connection.timers.set('keepalive', after(now, this.#jitter(negotiated.keepaliveSec * 1000)));
+    connection.timers.set('keepalive', after(now, jittered(this.#random, negotiated.keepaliveSec * 1000)));
   }
 
   #send(connection: Connection, message: BgpMessage): void {
@@ -406,12 +364,6 @@ export class BgpSession {
     this.#out.push({ kind: 'log', event, detail });
   }
 
-  /** RFC 4271 §10: 0.75 to 1 of the value. */
-  #jitter(delayMs: number): number {
-    const [high = 0, low = 0] = this.#random.bytes(2);
-    return Math.round(delayMs * (0.75 + (0.25 * (high * 256 + low)) / 0xffff));
-  }
-
   #mostAdvanced(): Connection | undefined {
     const order = ['opensent', 'openconfirm', 'established'];
     return [...this.#connections.values()].reduce<Connection | undefined>(
@@ -425,23 +377,6 @@ export class BgpSession {
     const connection = this.#mostAdvanced();
     if (connection !== undefined) return connection.state.kind;
     if (this.#dialling !== undefined) return 'connect';
-    return this.#phase === 'running' ? 'active' : 'idle';
+    return this.#retry.running ? 'active' : 'idle';
   }
-}
-
-const KEEPALIVE: BgpMessage = { kind: 'keepalive' };
-
-/** The same for all own networks. AS4_PATH goes along when AS_PATH cannot hold our AS number (RFC 6793 §4.2.2). */
-function exportAttributes(config: BgpConfig, context: WireContext): Attributes {
-  const asPath = [{ type: 'sequence', asns: [config.localAs] }] as const;
-  const common = { origin: 'igp', asPath, nextHop: config.localAddress } as const;
-  return context.asnOctets === 2 && config.localAs > 0xffff ? { ...common, as4Path: asPath } : common;
-}
-
-/** Errors that come back at once on the next attempt, as opposed to the operator's and the network's interruptions. */
-function isProtocolError(n: NotificationMessage): boolean {
-  if (n.code === ErrorCode.HoldTimerExpired) return false;
-  return (
-    n.code !== ErrorCode.Cease || n.subcode === CeaseSubcode.MaxPrefixes || n.subcode === CeaseSubcode.OutOfResources
-  );
 }

@@ -21,7 +21,7 @@ export interface BgpConfig {
 
 /**
  * The FSM may see two connections for one peer (ours and the peer's, RFC 4271 §6.8). Each has a number of its own:
- * those the session dials count up from 1, the shell names accepted ones with negative numbers.
+ * those the session dials count up from 1, the shell names accepted ones out of a range that these never reach.
  */
 export type BgpInput =
   | { readonly kind: 'start' }

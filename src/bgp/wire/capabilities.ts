@@ -88,6 +88,15 @@ const BY_CODE = new Map<number, CapabilityCodec<Capability>>(
   Object.values(CAPABILITIES).map((codec) => [codec.code, codec]),
 );
 
+/** Often offered by others, of no use here. */
+const NAMES: Readonly<Record<number, string>> = {
+  5: 'extended next hop',
+  69: 'add-path',
+  71: 'long-lived graceful restart',
+  73: 'FQDN',
+  128: 'route refresh (before RFC 2918)',
+};
+
 /** A run of code, length, value triplets up to the end of `r`. */
 export function decodeCapabilities(r: Reader): Capability[] {
   const capabilities: Capability[] = [];
@@ -105,7 +114,7 @@ export function encodeCapabilities(w: Writer, capabilities: readonly Capability[
 
 /** Short words for the operator's list. */
 export function describeCapability(capability: Capability): string {
-  if (capability.kind === 'unknown') return `capability ${capability.code}`;
+  if (capability.kind === 'unknown') return NAMES[capability.code] ?? `capability ${capability.code}`;
   return codecOf(capability).describe(capability);
 }
 
