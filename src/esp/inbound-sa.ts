@@ -1,7 +1,7 @@
 import type { EspSa } from '../lib/esp-sa.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { decodeHeader, type EspCipher, type EspPayload, openPacket } from './packet.ts';
-import { ReplayWindow } from './replay-window.ts';
+import type { ReplayWindow } from './replay-window.ts';
 
 /** Why a packet was dropped; each is a counter of the packet path. RFC 4303 §3.4.3 and §3.4.4 make them auditable. */
 export type EspDrop = 'malformed' | 'replayed' | 'too-old' | 'not-authentic';
@@ -11,14 +11,14 @@ export type EspReceived = EspPayload & { readonly sequence: bigint };
 /** The receiving end of one SA: RFC 4303 §3.4 in order. The caller has looked up the SA by SPI. */
 export class InboundSa {
   readonly #sa: EspSa;
-  readonly #cipher: EspCipher;
   readonly #window: ReplayWindow;
+  readonly #cipher: EspCipher;
 
-  /** `replayWindow` in packets, see `ReplayWindow`. */
-  constructor(sa: EspSa, replayWindow: number, cipher: EspCipher) {
+  /** `window` belongs to this SA alone from now on. */
+  constructor(sa: EspSa, window: ReplayWindow, cipher: EspCipher) {
     this.#sa = sa;
+    this.#window = window;
     this.#cipher = cipher;
-    this.#window = new ReplayWindow(replayWindow);
   }
 
   /**

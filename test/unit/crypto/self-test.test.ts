@@ -4,7 +4,7 @@ import { nodeCrypto } from '../../../src/crypto/node.ts';
 import { type EspImplementation, selfTest } from '../../../src/crypto/self-test.ts';
 import type { CryptoProvider } from '../../../src/crypto/types.ts';
 import { referenceEsp } from '../../../src/esp/reference.ts';
-import { ok } from '../../../src/lib/result.ts';
+import { err, ok } from '../../../src/lib/result.ts';
 import { seededRandom } from './random-sources.ts';
 
 const referenceOnNode: EspImplementation = { ...referenceEsp(nodeCrypto), name: 'packet path' };
@@ -40,6 +40,16 @@ describe('power-on self-test', () => {
       'AES-128-GCM: node accepts a forged message',
     ],
     ['a deaf AEAD', { aesGcmOpen: () => undefined }, 'AES-128-GCM: node does not open what it sealed'],
+    [
+      'a key exchange that refuses a sound peer',
+      {
+        keyExchange: (group, random) => ({
+          ...nodeCrypto.keyExchange(group, random),
+          agree: () => err('bad-public-value'),
+        }),
+      },
+      "Diffie-Hellman group 14: node refuses the other's public value",
+    ],
     [
       'a key exchange with a bent secret',
       {

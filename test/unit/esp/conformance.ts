@@ -8,10 +8,10 @@ import { loadVectors } from '../load-vectors.ts';
 import { ipv4, ipv6 } from './inner-packets.ts';
 import { NaiveReplayWindow } from './naive-replay-window.ts';
 
-/** What the suite needs of an implementation. `open` treats every packet as the first one of its SA. */
+/** What the suite needs of an implementation; `open` acts as a receiver that has seen `highest` and nothing else. */
 export interface EspUnderTest {
   seal(sa: EspSa, sequence: bigint, innerPacket: Uint8Array): Uint8Array;
-  open(sa: EspSa, packet: Uint8Array): { sequence: bigint; innerPacket: Uint8Array } | undefined;
+  open(sa: EspSa, packet: Uint8Array, highest?: bigint): { sequence: bigint; innerPacket: Uint8Array } | undefined;
   createReplayWindow(size: number): {
     check(sequence: bigint): 'fresh' | 'replayed' | 'too-old';
     mark(sequence: bigint): void;
@@ -40,6 +40,7 @@ export function espConformance(name: string, esp: EspUnderTest): void {
     describe('format', () => format(esp));
     describe('forged and broken packets', () => forgedPackets(esp));
     describe('authentic packets with unusual contents', () => unusualContents(esp));
+    describe('extended sequence numbers', () => extendedSequenceNumbers(esp));
     describe('replay window', () => replayWindow(esp));
   });
 }
@@ -49,9 +50,8 @@ function knownPackets(esp: EspUnderTest): void {
     const sa: EspSa = { spi: v.spi, key: new Secret(fromHex(v.key)), salt: new Secret(fromHex(v.salt)), esn: v.esn };
     const sequence = BigInt(v.sequence);
     expect(toHex(esp.seal(sa, sequence, fromHex(v.innerPacket)))).toBe(v.wire);
-    // The receiver of a first packet infers that nothing was sent before: the high half is zero.
-    const opened = { sequence, innerPacket: fromHex(v.innerPacket) };
-    expect(esp.open(sa, fromHex(v.wire))).toEqual(sequence < 1n << 32n ? expect.objectContaining(opened) : undefined);
+    const opened = expect.objectContaining({ sequence, innerPacket: fromHex(v.innerPacket) });
+    expect(esp.open(sa, fromHex(v.wire), sequence - 1n)).toEqual(opened);
   });
 
   it.each(['mix1', 'mix3', 'mix6', 'mix8'])('opens what strongSwan sent, before and after a rekey: %s', (file) => {
@@ -133,10 +133,37 @@ function forgedPackets(esp: EspUnderTest): void {
   });
 }
 
+function extendedSequenceNumbers(esp: EspUnderTest): void {
+  const sa = testSa({ esn: true });
+  const boundary = 1n << 32n;
+
+  it.each([
+    [boundary - 2n, boundary + 5n, 'the first after the boundary'],
+    [boundary + 5n, boundary - 2n, 'one from before the boundary, late'],
+    [boundary - 2n, 2n * boundary - 66n, 'the last one that can be told apart'],
+    [7n * boundary + 3n, 7n * boundary - 60n, 'the oldest in the window'],
+    [7n * boundary + 63n, 7n * boundary, 'the oldest, with a low half of zero'],
+  ])('after %i number %i opens: %s', (highest, sequence) => {
+    expect(esp.open(sa, esp.seal(sa, sequence, ipv4(8)), highest)?.sequence).toBe(sequence);
+  });
+
+  it.each([
+    [boundary - 2n, 2n * boundary - 65n, 'too far ahead: taken for the oldest in the window'],
+    [7n * boundary + 3n, 7n * boundary - 61n, 'too old: taken for one of the next 2^32'],
+    [boundary + 5n, boundary + 5n, 'a replay'],
+    [boundary + 5n, 5n, 'the sender started over'],
+  ])('after %i number %i does not: %s', (highest, sequence) => {
+    expect(esp.open(sa, esp.seal(sa, sequence, ipv4(8)), highest)).toBeUndefined();
+  });
+
+  it('the first packet of an SA is taken for one of the first 2^32', () => {
+    expect(esp.open(sa, esp.seal(sa, boundary - 1n, ipv4(8)))?.sequence).toBe(boundary - 1n);
+    expect(esp.open(sa, esp.seal(sa, boundary, ipv4(8)))).toBeUndefined();
+  });
+}
+
 function unusualContents(esp: EspUnderTest): void {
   const sa = testSa();
-  const padded = (innerPacket: Uint8Array, nextHeader: number): Uint8Array =>
-    concat(innerPacket, Uint8Array.of(1, 2, 2, nextHeader));
   const open = (plaintext: Uint8Array) => esp.open(sa, sealPlaintext(sa, 3n, plaintext));
 
   it('the hand-made packet of these tests opens', () => {
@@ -149,6 +176,7 @@ function unusualContents(esp: EspUnderTest): void {
   it('a pad length beyond the payload is dropped', () => {
     expect(open(Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 4))).toBeUndefined();
     expect(open(Uint8Array.of(0, 0, 255, 4))).toBeUndefined();
+    for (const padLength of [27, 28, 29]) expect(open(concat(ipv4(6), Uint8Array.of(padLength, 4)))).toBeUndefined();
   });
   it('padding that does not count 1, 2, 3 is dropped', () => {
     expect(open(concat(ipv4(4), Uint8Array.of(0, 0, 2, 4)))).toBeUndefined();
@@ -176,8 +204,10 @@ function unusualContents(esp: EspUnderTest): void {
     expect(open(Uint8Array.of(1, 2, 2, 4))).toBeUndefined();
     expect(open(padded(ipv4(0).subarray(0, 16), 4))).toBeUndefined();
     expect(open(padded(ipv6(0).subarray(0, 36), 41))).toBeUndefined();
-    expect(open(padded(ipv4(8).subarray(0, 24), 4))).toBeUndefined();
-    expect(open(padded(ipv6(8).subarray(0, 44), 41))).toBeUndefined();
+    for (const missing of [1, 4]) {
+      expect(open(padded(ipv4(8).subarray(0, -missing), 4))).toBeUndefined();
+      expect(open(padded(ipv6(8).subarray(0, -missing), 41))).toBeUndefined();
+    }
   });
   it('an IPv4 length field below the header is dropped', () => {
     expect(
@@ -280,4 +310,10 @@ function sealPlaintext(sa: EspSa, sequence: bigint, plaintext: Uint8Array): Uint
   const aad = new Writer().u32(sa.spi).u32(Number(sequence)).finish();
   const iv = new Writer().u64(sequence).finish();
   return concat(aad, iv, nodeCrypto.aesGcmSeal(sa.key.reveal(), concat(sa.salt.reveal(), iv), aad, plaintext));
+}
+
+/** Behind `payload` the trailer that a correct sender appends. */
+function padded(payload: Uint8Array, nextHeader: number): Uint8Array {
+  const padLength = -(payload.length + 2) & 3;
+  return concat(payload, Uint8Array.of(1, 2, 3).subarray(0, padLength), Uint8Array.of(padLength, nextHeader));
 }

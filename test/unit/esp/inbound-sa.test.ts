@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
 import { InboundSa } from '../../../src/esp/inbound-sa.ts';
 import { sealPacket } from '../../../src/esp/packet.ts';
+import { ReplayWindow } from '../../../src/esp/replay-window.ts';
 import { concat, Writer } from '../../../src/lib/bytes.ts';
 import type { EspSa } from '../../../src/lib/esp-sa.ts';
 import { err } from '../../../src/lib/result.ts';
@@ -18,7 +19,7 @@ const ESN: EspSa = { ...PLAIN, esn: true };
 
 describe('InboundSa', () => {
   it('drops a replayed packet and one older than the window, with their reasons', () => {
-    const inbound = new InboundSa(PLAIN, 64, nodeCrypto);
+    const inbound = new InboundSa(PLAIN, new ReplayWindow(64), nodeCrypto);
     expect(inbound.receive(sealed(PLAIN, 1n)).ok).toBe(true);
     expect(inbound.receive(sealed(PLAIN, 1n))).toEqual(err('replayed'));
     expect(inbound.receive(sealed(PLAIN, 65n)).ok).toBe(true);
@@ -27,7 +28,7 @@ describe('InboundSa', () => {
   });
 
   it('a forged packet neither moves the window nor uses up its number', () => {
-    const inbound = new InboundSa(PLAIN, 64, nodeCrypto);
+    const inbound = new InboundSa(PLAIN, new ReplayWindow(64), nodeCrypto);
     expect(inbound.receive(sealed(PLAIN, 1n)).ok).toBe(true);
     const forged = sealed(PLAIN, 1000n).fill(0, -1);
     expect(inbound.receive(forged)).toEqual(err('not-authentic'));
@@ -36,14 +37,14 @@ describe('InboundSa', () => {
   });
 
   it('another SPI and a packet that is no ESP packet are malformed', () => {
-    const inbound = new InboundSa(PLAIN, 64, nodeCrypto);
+    const inbound = new InboundSa(PLAIN, new ReplayWindow(64), nodeCrypto);
     expect(inbound.receive(sealed({ ...PLAIN, spi: 0x9999 }, 1n))).toEqual(err('malformed'));
     expect(inbound.receive(sealed(PLAIN, 1n).subarray(0, 35))).toEqual(err('malformed'));
     expect(inbound.receive(new Uint8Array(0))).toEqual(err('malformed'));
   });
 
   it('an authentic packet uses up its number, whatever it carries', () => {
-    const inbound = new InboundSa(PLAIN, 64, nodeCrypto);
+    const inbound = new InboundSa(PLAIN, new ReplayWindow(64), nodeCrypto);
     expect(inbound.receive(carrying(PLAIN, 1, Uint8Array.of(1, 2, 2, 17)))).toEqual(err('malformed'));
     expect(inbound.receive(carrying(PLAIN, 1, Uint8Array.of(1, 2, 2, 17)))).toEqual(err('replayed'));
     expect(inbound.receive(carrying(PLAIN, 2, Uint8Array.of(1, 2, 2, 59)))).toMatchObject({
@@ -53,7 +54,7 @@ describe('InboundSa', () => {
   });
 
   it('without ESN the number does not continue beyond 2^32', () => {
-    const inbound = new InboundSa(PLAIN, 64, nodeCrypto);
+    const inbound = new InboundSa(PLAIN, new ReplayWindow(64), nodeCrypto);
     expect(inbound.receive(sealed(PLAIN, 0xffff_ffffn)).ok).toBe(true);
     expect(inbound.receive(sealed(PLAIN, 1n))).toEqual(err('too-old'));
   });
@@ -61,7 +62,7 @@ describe('InboundSa', () => {
 
 describe('InboundSa with extended sequence numbers', () => {
   it('follows the sender over the 2^32 boundary, in and out of order', () => {
-    const inbound = new InboundSa(ESN, 64, nodeCrypto);
+    const inbound = new InboundSa(ESN, new ReplayWindow(64), nodeCrypto);
     const boundary = 1n << 32n;
     const order = [-40n, -2n, 3n, -1n, 0n, 1n, -3n, 2n, 40n, -20n];
     for (const offset of order) {
@@ -75,7 +76,7 @@ describe('InboundSa with extended sequence numbers', () => {
   });
 
   it('takes a packet of the previous 2^32 for one of the next, where the ICV stops it', () => {
-    const inbound = new InboundSa(ESN, 64, nodeCrypto);
+    const inbound = new InboundSa(ESN, new ReplayWindow(64), nodeCrypto);
     expect(inbound.receive(sealed(ESN, 1n << 31n)).ok).toBe(true);
     expect(inbound.receive(sealed(ESN, 1n << 32n)).ok).toBe(true);
     expect(inbound.receive(sealed(ESN, (1n << 32n) - 65n))).toEqual(err('not-authentic'));
@@ -83,7 +84,7 @@ describe('InboundSa with extended sequence numbers', () => {
   });
 
   it('a sender that starts over is not followed', () => {
-    const inbound = new InboundSa(ESN, 64, nodeCrypto);
+    const inbound = new InboundSa(ESN, new ReplayWindow(64), nodeCrypto);
     expect(inbound.receive(sealed(ESN, 500n)).ok).toBe(true);
     expect(inbound.receive(sealed(ESN, 1n))).toEqual(err('not-authentic'));
   });
