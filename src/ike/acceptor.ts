@@ -1,8 +1,9 @@
 import { concat, equalBytes } from '../lib/bytes.ts';
 import { elapsedMs, type Instant } from '../lib/time.ts';
+import type { Datagram } from './channel.ts';
 import type { ExchangeContext } from './exchanges/exchange.ts';
 import { answerSaInit } from './exchanges/sa-init.ts';
-import { type Datagram, IkeSa, newIkeSpi } from './ike-sa.ts';
+import { IkeSa, newIkeSpi } from './ike-sa.ts';
 import type { IkeConfig, IkeDependencies } from './types.ts';
 import { NotifyType } from './wire/iana.ts';
 import { encodeMessage, findNotify, findPayload, type IkeMessage, type Payload } from './wire/message.ts';

@@ -2,7 +2,8 @@ import { toHex } from '../lib/bytes.ts';
 import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
 import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
 import { Acceptor } from './acceptor.ts';
-import { type Datagram, type DropReason, IkeSa, type IkeSaOutput } from './ike-sa.ts';
+import type { Datagram } from './channel.ts';
+import { type DropReason, IkeSa, type IkeSaOutput, type Reached } from './ike-sa.ts';
 import { describeIkeSuite } from './suites.ts';
 import { backoffMs, IMMEDIATE_RETRY_EVERY_MS } from './timing.ts';
 import type { IkeConfig, IkeDependencies, IkeInput, IkeOutput, IkeView } from './types.ts';
@@ -236,7 +237,7 @@ export class IkeConnection {
     this.#drain(predecessor, now);
   }
 
-  #onClosed(sa: IkeSa, reached: 'nothing' | 'answer' | 'established', reason: string, now: Instant): void {
+  #onClosed(sa: IkeSa, reached: Reached, reason: string, now: Instant): void {
     this.#departed = sa;
     this.#halfOpen = this.#halfOpen.filter((candidate) => candidate !== sa);
     const wasCurrent = this.#current === sa;

@@ -1,13 +1,14 @@
 import type { Random } from '../crypto/types.ts';
-import { equalBytes, Reader, toHex } from '../lib/bytes.ts';
-import type { Endpoint } from '../lib/esp-sa.ts';
-import { equalIp, formatIp } from '../lib/ip.ts';
-import { after, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
+import { Reader, toHex } from '../lib/bytes.ts';
+import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
+import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
+import { type Datagram, IkeChannel, type Path, sendBack } from './channel.ts';
 import { type ChildSa, type ChildTerms, espSaPair, MIN_SPI } from './child-sa.ts';
 import { Auth, answerAuth } from './exchanges/auth.ts';
 import { answerCreateChild } from './exchanges/create-child.ts';
 import {
   type Answer,
+  DELETE_IKE_SA,
   DONE,
   type Exchange,
   type ExchangeContext,
@@ -18,29 +19,26 @@ import {
 import { answerInformational, DeleteIkeSa, LivenessCheck } from './exchanges/informational.ts';
 import { SaInit } from './exchanges/sa-init.ts';
 import { chooseEncapsulation } from './nat-detection.ts';
-import { MessageProtection, type OpenError } from './protection.ts';
+import type { OpenError } from './protection.ts';
+import { describeEffort, type Request, RequestWindow } from './request-window.ts';
 import { ResponseCache } from './response-cache.ts';
 import { describeEspSuite, describeIkeSuite } from './suites.ts';
-import { DELETE_WAIT_MS, HALF_OPEN_MS, jitter, KEEPALIVE_MS, REFUSAL_GRACE_MS, RETRANSMIT_AFTER_MS } from './timing.ts';
+import { DELETE_WAIT_MS, HALF_OPEN_MS, KEEPALIVE_MS, REFUSAL_GRACE_MS } from './timing.ts';
 import type { IkeHistoryEvent, IkeOutput, IkeView } from './types.ts';
 import type { IkeHeader } from './wire/header.ts';
-import { ExchangeType, NotifyType, ProtocolId } from './wire/iana.ts';
-import { encodeMessage, findUnsupportedCritical, type IkeMessage, type Payload } from './wire/message.ts';
+import { ExchangeType, NotifyType } from './wire/iana.ts';
+import { findUnsupportedCritical, type IkeMessage, type Payload } from './wire/message.ts';
 import { notify } from './wire/notify.ts';
-
-/** One IKE datagram as it arrived; `bytes` may be reused by the caller afterwards. */
-export interface Datagram {
-  readonly localPort: 500 | 4500;
-  readonly from: Endpoint;
-  readonly bytes: Uint8Array;
-}
 
 export type IkeSaOutput =
   | Exclude<IkeOutput, { readonly kind: 'stopped' }>
   /** The peer is who it should be. Follows `child-up`, if there is a child. */
   | { readonly kind: 'established'; readonly initialContact: boolean }
-  /** Always the last output. `reached`: how far it came. */
-  | { readonly kind: 'closed'; readonly reached: 'nothing' | 'answer' | 'established'; readonly reason: string };
+  /** Always the last output. */
+  | { readonly kind: 'closed'; readonly reached: Reached; readonly reason: string };
+
+/** How far an IKE SA came: the peer never said a word, it answered, or the SA was in use. */
+export type Reached = 'nothing' | 'answer' | 'established';
 
 /** Why a datagram was dropped; the owner counts them. */
 export type DropReason =
@@ -54,111 +52,69 @@ export type DropReason =
 
 /** Data that exists only in a state lives only in that state. */
 type State =
-  | { readonly kind: 'initial' }
-  | { readonly kind: 'keyed' | 'deleting'; readonly init: SaInitResult; readonly protection: MessageProtection }
+  | { readonly kind: 'initial' | 'closed' }
+  | { readonly kind: 'keyed' | 'deleting'; readonly init: SaInitResult }
   | {
       readonly kind: 'established';
       readonly init: SaInitResult;
-      readonly protection: MessageProtection;
       readonly since: Instant;
       readonly child: ChildSa | undefined;
-    }
-  | { readonly kind: 'closed' };
+    };
 
-type KeyedState = Exclude<State, { readonly kind: 'initial' | 'closed' }>;
-
-/** Our one request without an answer. */
-interface Outstanding {
-  readonly exchange: Exchange;
-  readonly messageId: number;
-  readonly bytes: Uint8Array;
-  readonly startedAt: Instant;
-  transmissions: number;
-}
-
-type TimerName =
-  | 'retransmit'
-  | 'grace'
-  | 'half-open'
-  | 'liveness'
-  | 'keepalive'
-  | 'ike-lifetime'
-  | 'child-lifetime'
-  | 'give-up';
-
-const ZERO_SPI = new Uint8Array(8);
-const DELETE_IKE: readonly Payload[] = [{ kind: 'delete', protocolId: ProtocolId.Ike, spis: [] }];
+type TimerName = 'grace' | 'half-open' | 'liveness' | 'keepalive' | 'ike-lifetime' | 'child-lifetime' | 'give-up';
 
 /**
- * One IKE SA from its first message to its end, either role (RFC 7296). Owns message ids, a request window of one with
- * retransmission, the response cache, protection, liveness and lifetimes; what each exchange says and means is in
- * `exchanges/`. Does not retry and does not know about other SAs: that is IkeConnection's.
+ * One IKE SA from its first message to its end, either role (RFC 7296): what happens when. What an exchange says and
+ * means is in `exchanges/`; ids and resending in RequestWindow and ResponseCache; SPIs, path and secrecy in IkeChannel.
+ * Does not retry and does not know about other SAs: that is IkeConnection's.
  */
 export class IkeSa {
   readonly #context: ExchangeContext;
-  readonly #role: 'initiator' | 'responder';
-  readonly #spiI: Uint8Array;
+  readonly #channel: IkeChannel;
+  readonly #requests: RequestWindow;
+  readonly #responses = new ResponseCache();
   readonly #timers = new TimerTable<TimerName>();
   readonly #out: IkeSaOutput[] = [];
-  readonly #queue: Exchange[] = [];
   #state: State = { kind: 'initial' };
-  #localPort: 500 | 4500;
-  #remote: Endpoint;
-  #responses: ResponseCache;
-  #nextRequestId = 0;
-  #outstanding: Outstanding | undefined;
+  /** What an unauthenticated answer to IKE_SA_INIT said against us. */
   #suspicion: string | undefined;
   #lastInbound: Instant;
 
-  private constructor(
-    context: ExchangeContext,
-    role: 'initiator' | 'responder',
-    spiI: Uint8Array,
-    path: { readonly localPort: 500 | 4500; readonly remote: Endpoint },
-    now: Instant,
-  ) {
+  private constructor(context: ExchangeContext, channel: IkeChannel, now: Instant) {
     this.#context = context;
-    this.#role = role;
-    this.#spiI = spiI;
-    this.#localPort = path.localPort;
-    this.#remote = path.remote;
-    this.#responses = new ResponseCache();
+    this.#channel = channel;
+    this.#requests = new RequestWindow(context.deps.random);
     this.#lastInbound = now;
   }
 
   /** Sends the first IKE_SA_INIT request from and to `port`; the rest travels on 4500. */
-  static initiate(context: ExchangeContext, remoteAddress: Endpoint['address'], port: 500 | 4500, now: Instant): IkeSa {
-    const remote = { address: remoteAddress, port };
-    const spiI = newIkeSpi(context.deps.random);
-    const sa = new IkeSa(context, 'initiator', spiI, { localPort: port, remote }, now);
-    sa.#begin(new SaInit(context, spiI, sa.#local, remote), now);
+  static initiate(context: ExchangeContext, remoteAddress: IpAddress, port: 500 | 4500, now: Instant): IkeSa {
+    const { config, deps } = context;
+    const spiI = newIkeSpi(deps.random);
+    const path: Path = { localPort: port, remote: { address: remoteAddress, port } };
+    const channel = new IkeChannel(deps, config.localAddress, 'initiator', spiI, path);
+    const sa = new IkeSa(context, channel, now);
+    sa.#begin(new SaInit(context, spiI, channel.local, channel.remote), now);
     return sa;
   }
 
   /** Takes over after a responder accepted the IKE_SA_INIT request in `datagram`, and sends its response. */
   static accept(context: ExchangeContext, init: SaInitResult, datagram: Datagram, now: Instant): IkeSa {
-    const path = { localPort: datagram.localPort, remote: datagram.from };
-    const sa = new IkeSa(context, 'responder', init.spiI, path, now);
+    const { config, deps } = context;
+    const path: Path = { localPort: datagram.localPort, remote: datagram.from };
+    const channel = new IkeChannel(deps, config.localAddress, 'responder', init.spiI, path);
+    const sa = new IkeSa(context, channel, now);
     sa.#responses.answered(init.requestBytes, init.responseBytes);
     sa.#send(init.responseBytes, now);
     sa.#onKeyed(init);
     sa.#timers.set('half-open', after(now, HALF_OPEN_MS));
-    sa.#record(now, {
-      exchange: 'IKE_SA_INIT',
-      direction: 'in',
-      messageId: 0,
-      result: 'ok',
-      reason: '',
-      proposal: describeIkeSuite(init.suite),
-    });
+    const proposal = describeIkeSuite(init.suite);
+    sa.#record({ exchange: 'IKE_SA_INIT', direction: 'in', messageId: 0, result: 'ok', reason: '', proposal });
     return sa;
   }
 
-  /** Does this message belong here? The first response is the one that brings the responder's SPI. */
-  matches({ spiI, spiR }: IkeHeader): boolean {
-    if (!equalBytes(spiI, this.#spiI)) return false;
-    const ours = this.#spiR;
-    return ours === undefined || equalBytes(spiR, ours) || (this.#state.kind === 'keyed' && equalBytes(spiR, ZERO_SPI));
+  matches(header: IkeHeader): boolean {
+    return this.#channel.matches(header);
   }
 
   get established(): boolean {
@@ -167,17 +123,19 @@ export class IkeSa {
 
   /** Feeds one message that `matches`; a value says why it was dropped. */
   receive(message: IkeMessage, datagram: Datagram, now: Instant): DropReason | undefined {
-    if (message.header.fromInitiator === (this.#role === 'initiator')) return 'wrong-direction';
-    return message.header.response ? this.#onResponse(message, datagram, now) : this.#onRequest(message, datagram, now);
+    const { response, fromInitiator } = message.header;
+    if (fromInitiator === (this.#channel.role === 'initiator')) return 'wrong-direction';
+    return response ? this.#onResponse(message, datagram, now) : this.#onRequest(message, datagram, now);
   }
 
   /** ESP from the peer counts as life. */
   inboundTraffic(now: Instant): void {
-    if (this.#state.kind === 'established') this.#markAlive(now);
+    this.#markAlive(now);
   }
 
   timeout(now: Instant): void {
     for (const name of this.#timers.expired(now)) this.#onTimer(name, now);
+    this.#retransmit(now);
   }
 
   /** Sends DELETE and closes when it is answered, or after a short while. */
@@ -185,16 +143,16 @@ export class IkeSa {
     const state = this.#state;
     if (state.kind !== 'established') return this.#close(reason);
     this.#dropChild(reason);
-    this.#state = { kind: 'deleting', init: state.init, protection: state.protection };
+    this.#state = { kind: 'deleting', init: state.init };
     this.#timers.stop('liveness');
     this.#timers.set('give-up', after(now, DELETE_WAIT_MS));
-    this.#queue.push(new DeleteIkeSa(this.#context));
-    this.#startNext(now);
+    this.#requests.enqueue(new DeleteIkeSa(this.#context));
+    this.#beginNext(now);
   }
 
   /** Closes without waiting for the peer; tells it unless it said itself that this SA is gone. */
   abandon(reason: string, tellPeer: boolean, now: Instant): void {
-    this.#fail(reason, tellPeer ? DELETE_IKE : [], now);
+    this.#fail(reason, tellPeer ? DELETE_IKE_SA : [], now);
   }
 
   /** Drain until undefined after every call. */
@@ -203,27 +161,28 @@ export class IkeSa {
   }
 
   nextTimeout(): Instant | undefined {
-    return this.#timers.next();
+    return earliest(this.#timers.next(), this.#requests.nextTimeout());
   }
 
-  view(now: Instant): Pick<IkeView, 'spiI' | 'spiR' | 'suite' | 'ageMs' | 'rekeyInMs' | 'nat' | 'remote' | 'child'> {
+  view(now: Instant): Omit<IkeView, 'state' | 'lastError' | 'retryInMs'> {
     const state = this.#state;
-    const init = state.kind === 'initial' || state.kind === 'closed' ? undefined : state.init;
+    const init = 'init' in state ? state.init : undefined;
     const child = state.kind === 'established' ? state.child : undefined;
+    const msUntil = (at: Instant | undefined): number | undefined => at && Math.max(0, elapsedMs(now, at));
     return {
-      spiI: toHex(this.#spiI),
+      spiI: toHex(this.#channel.spiI),
       spiR: init && toHex(init.spiR),
       suite: init && describeIkeSuite(init.suite),
       ageMs: state.kind === 'established' ? elapsedMs(state.since, now) : undefined,
-      rekeyInMs: this.#msUntil('ike-lifetime', now),
+      rekeyInMs: msUntil(this.#timers.get('ike-lifetime')),
       nat: init && { local: init.nat.local, remote: init.nat.remote },
-      remote: this.#remote,
+      remote: this.#channel.remote,
       child: child && {
         spiIn: child.pair.inbound.spi,
         spiOut: child.pair.outbound.spi,
         suite: describeEspSuite(child.suite),
         ageMs: elapsedMs(child.since, now),
-        rekeyInMs: this.#msUntil('child-lifetime', now) ?? 0,
+        rekeyInMs: msUntil(this.#timers.get('child-lifetime')) ?? 0,
         encapsulation: child.pair.encapsulation,
       },
     };
@@ -231,145 +190,116 @@ export class IkeSa {
 
   // --- our requests
 
-  #startNext(now: Instant): void {
-    if (this.#outstanding !== undefined) return;
-    const exchange = this.#queue.shift();
+  #beginNext(now: Instant): void {
+    const exchange = this.#requests.dequeue();
     if (exchange !== undefined) this.#begin(exchange, now);
   }
 
-  #begin(exchange: Exchange, now: Instant, messageId = this.#nextRequestId++): void {
-    const bytes = this.#encode(exchange.type, false, messageId, exchange.request());
-    this.#outstanding = { exchange, messageId, bytes, startedAt: now, transmissions: 0 };
-    this.#transmit(this.#outstanding, now);
+  #begin(exchange: Exchange, now: Instant, messageId = this.#requests.takeMessageId()): void {
+    const bytes = this.#channel.encode(exchange.type, false, messageId, exchange.request());
+    this.#requests.begin(exchange, messageId, bytes, now);
+    this.#send(bytes, now);
   }
 
-  #transmit(request: Outstanding, now: Instant): void {
-    const wait = RETRANSMIT_AFTER_MS[request.transmissions] ?? 0;
-    request.transmissions += 1;
-    this.#send(request.bytes, now);
-    this.#timers.set('retransmit', after(now, jitter(this.#context.deps.random, wait)));
-  }
-
-  #onRetransmit(now: Instant): void {
-    const request = this.#outstanding;
-    if (request === undefined) return;
-    if (request.transmissions < RETRANSMIT_AFTER_MS.length) return this.#transmit(request, now);
-    if (this.#state.kind === 'established' && this.#lastInbound > request.startedAt) {
+  #retransmit(now: Instant): void {
+    const due = this.#requests.expire(now);
+    const request = this.#requests.outstanding;
+    if (due === 'nothing' || request === undefined) return;
+    if (due === 'resend') return this.#send(request.bytes, now);
+    if (this.established && this.#lastInbound > request.startedAt) {
       // ESP still arrives: the peer lives, only its IKE is slow. The window stays with this request.
-      this.#finish(request, 'timeout', 'no answer yet, but traffic arrives; asking again', now);
-      this.#outstanding = { ...request, startedAt: now, transmissions: 0 };
-      return this.#transmit(this.#outstanding, now);
+      this.#recordRequest(
+        request,
+        'timeout',
+        `no answer yet, but traffic arrives (${describeEffort(request, now)})`,
+        now,
+      );
+      this.#requests.restart(now);
+      return this.#send(request.bytes, now);
     }
-    const { transmissions, startedAt } = request;
-    const seconds = (elapsedMs(startedAt, now) / 1000).toFixed(1);
-    const reason = this.#suspicion ?? `${request.exchange.silence()} (${transmissions} requests in ${seconds} s)`;
-    this.#finish(request, 'timeout', reason, now);
+    const reason = this.#suspicion ?? `${request.exchange.silence()} (${describeEffort(request, now)})`;
+    this.#recordRequest(request, 'timeout', reason, now);
+    this.#requests.end();
     this.#fail(reason, [], now);
   }
 
   #onResponse(message: IkeMessage, datagram: Datagram, now: Instant): DropReason | undefined {
-    const request = this.#outstanding;
-    const { header } = message;
     if (this.#state.kind === 'closed') return 'closed';
-    if (
-      request === undefined ||
-      header.messageId !== request.messageId ||
-      header.exchangeType !== request.exchange.type
-    )
+    const request = this.#requests.outstanding;
+    const { messageId, exchangeType, spiR } = message.header;
+    if (request === undefined || messageId !== request.messageId || exchangeType !== request.exchange.type)
       return 'unexpected-response';
-    if (!equalIp(datagram.from.address, this.#remote.address)) return 'wrong-source';
-    const opened = this.#open(message, datagram);
-    if (!opened.ok && opened.code !== 'malformed') return opened.code;
+    const { local, remote } = this.#channel;
+    const { from } = datagram;
+    if (!equalIp(from.address, remote.address)) return 'wrong-source';
+    const opened = this.#channel.open(message, datagram);
+    if (!opened.ok && opened.error.code !== 'malformed') return opened.error.code;
+
     if (this.#state.kind !== 'initial') this.#markAlive(now);
     const outcome = opened.ok
       ? request.exchange.onResponse({
-          spiR: header.spiR,
-          payloads: opened.payloads,
+          spiR,
+          payloads: opened.value,
           requestBytes: request.bytes,
           responseBytes: datagram.bytes,
-          local: this.#local,
-          from: datagram.from,
+          local,
+          from,
         })
-      : failed(
-          `${this.#context.peer} sent a malformed ${request.exchange.name} response (${opened.detail})`,
-          DELETE_IKE,
-        );
+      : failed(this.#malformed('response', opened.error), DELETE_IKE_SA);
     this.#conclude(request, outcome, now);
     return undefined;
   }
 
   /** Books the end of our exchange, then lets it take effect. */
-  #conclude(request: Outstanding, outcome: Outcome, now: Instant): void {
+  #conclude(request: Request, outcome: Outcome, now: Instant): void {
     if (outcome.kind === 'suspicion') {
       this.#suspicion = outcome.reason;
       if (this.#timers.get('grace') === undefined) this.#timers.set('grace', after(now, REFUSAL_GRACE_MS));
       return;
     }
     this.#timers.stop('grace');
+    this.#suspicion = undefined;
+    this.#requests.end();
     if (outcome.kind === 'retry') {
-      this.#finish(request, 'retry', outcome.reason, now);
-      this.#suspicion = undefined;
+      this.#recordRequest(request, 'retry', outcome.reason, now);
       return this.#begin(request.exchange, now, request.messageId);
     }
-    const bad = outcome.kind === 'failed';
-    this.#finish(request, bad ? 'failed' : 'ok', bad ? outcome.reason : '', now, chosenProposal(outcome));
+    const [result, reason] = outcome.kind === 'failed' ? (['failed', outcome.reason] as const) : (['ok', ''] as const);
+    this.#recordRequest(request, result, reason, now, chosenProposal(outcome));
     this.#apply(outcome, now);
-    this.#startNext(now);
-  }
-
-  /** Ends the request and writes its line of history. */
-  #finish(
-    request: Outstanding,
-    result: IkeHistoryEvent['result'],
-    reason: string,
-    now: Instant,
-    proposal = request.exchange.proposal,
-  ): void {
-    this.#outstanding = undefined;
-    this.#timers.stop('retransmit');
-    const { exchange, messageId, startedAt } = request;
-    this.#record(now, { exchange: exchange.name, direction: 'out', messageId, result, reason, proposal }, startedAt);
+    this.#beginNext(now);
   }
 
   // --- the peer's requests
 
   #onRequest(message: IkeMessage, datagram: Datagram, now: Instant): DropReason | undefined {
-    const { header } = message;
-    const known = this.#responses.classify(header.messageId, datagram.bytes);
+    const { exchangeType, messageId } = message.header;
+    const known = this.#responses.classify(messageId, datagram.bytes);
     if (known.kind === 'repeated') {
-      this.#sendTo(datagram, known.response);
+      this.#out.push(sendBack(datagram, known.response));
       return undefined;
     }
     if (known.kind === 'stale') return 'stale-request';
-    if (!this.#expectsRequest(header.exchangeType)) return 'unexpected-request';
-    const opened = this.#open(message, datagram);
-    if (!opened.ok && opened.code !== 'malformed') return opened.code;
+    if (!this.#expectsRequest(exchangeType)) return 'unexpected-request';
+    const opened = this.#channel.open(message, datagram);
+    if (!opened.ok && opened.error.code !== 'malformed') return opened.error.code;
 
     this.#markAlive(now);
-    this.#follow(datagram);
-    const answer = opened.ok
-      ? this.#answer(header.exchangeType, opened.payloads)
-      : this.#refuseMalformed(opened.detail);
-    const response = this.#encode(header.exchangeType, true, header.messageId, answer.payloads);
+    // A peer behind a NAT may come from a new port, or float to 4500.
+    if (this.#channel.role === 'responder') this.#channel.follow(datagram);
+    const answer = opened.ok ? this.#answer(exchangeType, opened.value) : this.#refuseMalformed(opened.error);
+    const response = this.#channel.encode(exchangeType, true, messageId, answer.payloads);
     this.#responses.answered(datagram.bytes, response);
-    this.#sendTo(datagram, response);
-    const { outcome } = answer;
-    this.#record(now, {
-      exchange: EXCHANGE_NAMES.get(header.exchangeType) ?? 'INFORMATIONAL',
-      direction: 'in',
-      messageId: header.messageId,
-      result: outcome.kind === 'failed' ? 'failed' : 'ok',
-      reason: 'reason' in outcome ? outcome.reason : '',
-      proposal: answer.proposal,
-    });
-    this.#apply(outcome, now);
+    this.#out.push(sendBack(datagram, response));
+    this.#recordAnswer(exchangeType, messageId, answer);
+    this.#apply(answer.outcome, now);
     return undefined;
   }
 
   #expectsRequest(exchangeType: number): boolean {
     switch (this.#state.kind) {
       case 'keyed':
-        return this.#role === 'responder' && exchangeType === ExchangeType.IkeAuth;
+        return this.#channel.role === 'responder' && exchangeType === ExchangeType.IkeAuth;
       case 'established':
       case 'deleting':
         return exchangeType === ExchangeType.Informational || exchangeType === ExchangeType.CreateChildSa;
@@ -380,36 +310,36 @@ export class IkeSa {
   }
 
   #answer(exchangeType: number, payloads: readonly Payload[]): Answer {
-    const critical = findUnsupportedCritical(payloads);
-    if (critical !== undefined) {
-      const unsupported = notify(NotifyType.UnsupportedCriticalPayload, Uint8Array.of(critical.type));
-      // RFC 7296 §2.5: the exchange fails; an IKE SA that is not authenticated yet has nothing else to live for.
-      const reason = `${this.#context.peer} insists on payload type ${critical.type}, which we do not support`;
-      return { payloads: [unsupported], proposal: '', outcome: this.established ? DONE : failed(reason) };
-    }
     const state = this.#state;
+    const critical = findUnsupportedCritical(payloads);
+    if (critical !== undefined) return this.#refuseCritical(critical.type);
     if (exchangeType === ExchangeType.CreateChildSa) return answerCreateChild();
     if (exchangeType === ExchangeType.IkeAuth && state.kind === 'keyed')
       return answerAuth(this.#context, state.init, newEspSpi(this.#context.deps.random), payloads);
     return answerInformational(this.#context, (spiOut) => this.#ourSpi(spiOut), payloads);
   }
 
+  /** RFC 7296 §2.5: the exchange fails; an IKE SA that is not authenticated yet has nothing else to live for. */
+  #refuseCritical(type: number): Answer {
+    const reason = `${this.#context.peer} insists on payload type ${type}, which we do not support`;
+    const payloads = [notify(NotifyType.UnsupportedCriticalPayload, Uint8Array.of(type))];
+    return { payloads, proposal: '', outcome: this.established ? DONE : failed(reason) };
+  }
+
   /** RFC 7296 §2.21.3: after INVALID_SYNTAX both ends drop the IKE SA. */
-  #refuseMalformed(detail: string): Answer {
-    const reason = `${this.#context.peer} sent a malformed request (${detail})`;
-    return { payloads: [notify(NotifyType.InvalidSyntax)], proposal: '', outcome: failed(reason) };
+  #refuseMalformed(error: OpenError): Answer {
+    const payloads = [notify(NotifyType.InvalidSyntax)];
+    return { payloads, proposal: '', outcome: failed(this.#malformed('request', error)) };
+  }
+
+  #malformed(what: string, error: OpenError): string {
+    const detail = error.code === 'malformed' ? error.detail : error.code;
+    return `${this.#context.peer} sent a malformed ${what} under valid protection: ${detail}`;
   }
 
   #ourSpi(spiOut: number): number | undefined {
     const child = this.#state.kind === 'established' ? this.#state.child : undefined;
     return child?.pair.outbound.spi === spiOut ? child.pair.inbound.spi : undefined;
-  }
-
-  /** A peer behind a NAT may come from a new port, or float to 4500; only an authenticated new request moves it. */
-  #follow({ localPort, from }: Datagram): void {
-    if (this.#role !== 'responder') return;
-    this.#localPort = localPort;
-    this.#remote = from;
   }
 
   // --- what exchanges mean
@@ -418,11 +348,15 @@ export class IkeSa {
     switch (outcome.kind) {
       case 'keyed':
         this.#onKeyed(outcome.init);
-        return this.#authenticate(outcome.init, now);
+        // Floats whether or not a NAT was found, as RFC 7296 §2.23 allows: one path for IKE and for ESP in UDP.
+        this.#channel.float();
+        return this.#begin(new Auth(this.#context, outcome.init, newEspSpi(this.#context.deps.random)), now);
       case 'established':
         return this.#onEstablished(outcome.child, outcome.initialContact, now);
       case 'child-deleted':
-        return this.#onChildDeleted(now);
+        // An initiator wants a tunnel, not an IKE SA: start over. A responder waits for what the peer does next.
+        if (this.#channel.role === 'initiator') return this.#fail(outcome.reason, DELETE_IKE_SA, now);
+        return this.#dropChild(outcome.reason);
       case 'failed':
         return this.#fail(outcome.reason, outcome.farewell, now);
       case 'deleted':
@@ -435,32 +369,22 @@ export class IkeSa {
   }
 
   #onKeyed(init: SaInitResult): void {
-    const { config, deps } = this.#context;
-    const protection = new MessageProtection(deps.crypto, deps.random, init.suite, init.keys, this.#role);
-    this.#state = { kind: 'keyed', init, protection };
-    if (!config.exportKeys) return;
+    this.#channel.protect(init);
+    this.#state = { kind: 'keyed', init };
+    if (!this.#context.config.exportKeys) return;
     const { ei, er, ai, ar } = init.keys;
-    const hex = { skEi: toHex(ei), skEr: toHex(er), skAi: toHex(ai), skAr: toHex(ar) };
-    const ike = { spiI: toHex(init.spiI), spiR: toHex(init.spiR), suite: init.suite, ...hex };
+    const keys = { skEi: toHex(ei), skEr: toHex(er), skAi: toHex(ai), skAr: toHex(ar) };
+    const ike = { spiI: toHex(init.spiI), spiR: toHex(init.spiR), suite: init.suite, ...keys };
     this.#out.push({ kind: 'keys', ike });
   }
 
-  /** Floats to 4500 whether or not a NAT was found (RFC 7296 §2.23 allows it): one path for IKE and for ESP in UDP. */
-  #authenticate(init: SaInitResult, now: Instant): void {
-    this.#localPort = 4500;
-    this.#remote = { address: this.#remote.address, port: 4500 };
-    this.#begin(new Auth(this.#context, init, newEspSpi(this.#context.deps.random)), now);
-  }
-
   #onEstablished(terms: ChildTerms | undefined, initialContact: boolean, now: Instant): void {
-    const state = this.#state;
-    if (state.kind !== 'keyed') return;
-    const { config } = this.#context;
-    const { init, protection } = state;
+    if (this.#state.kind !== 'keyed') return;
+    const { init } = this.#state;
     const child = terms && this.#installChild(terms, init, now);
-    this.#state = { kind: 'established', init, protection, since: now, child };
+    this.#state = { kind: 'established', init, since: now, child };
     this.#timers.stop('half-open');
-    this.#timers.set('ike-lifetime', after(now, config.ikeLifetimeMs));
+    this.#timers.set('ike-lifetime', after(now, this.#context.config.ikeLifetimeMs));
     if (init.nat.local) this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
     this.#markAlive(now);
     this.#out.push({ kind: 'established', initialContact });
@@ -469,18 +393,10 @@ export class IkeSa {
   #installChild(terms: ChildTerms, init: SaInitResult, now: Instant): ChildSa {
     const { config } = this.#context;
     const encapsulation = chooseEncapsulation(config.encapsulation, init.nat);
-    const port = this.#localPort === 4500 ? this.#remote.port : 4500;
-    const pair = espSaPair(terms, { encapsulation, remote: { address: this.#remote.address, port } });
+    const pair = espSaPair(terms, { encapsulation, remote: this.#channel.espRemote });
     this.#out.push({ kind: 'child-up', child: pair, suite: terms.suite });
     this.#timers.set('child-lifetime', after(now, config.childLifetimeMs));
     return { suite: terms.suite, pair, since: now };
-  }
-
-  #onChildDeleted(now: Instant): void {
-    const reason = `${this.#context.peer} deleted the CHILD_SA`;
-    // An initiator wants a tunnel, not an IKE SA: start over. A responder waits for what the peer does next.
-    if (this.#role === 'initiator') return this.#fail(reason, DELETE_IKE, now);
-    this.#dropChild(reason);
   }
 
   #dropChild(reason: string): void {
@@ -493,9 +409,9 @@ export class IkeSa {
 
   /** One last request, if there is anything to say and the window is free, then the end. Nobody waits for its answer. */
   #fail(reason: string, farewell: readonly Payload[], now: Instant): void {
-    const keyed = this.#state.kind !== 'initial' && this.#state.kind !== 'closed';
-    if (farewell.length > 0 && keyed && this.#outstanding === undefined) {
-      this.#send(this.#encode(ExchangeType.Informational, false, this.#nextRequestId++, farewell), now);
+    if (farewell.length > 0 && 'init' in this.#state && this.#requests.outstanding === undefined) {
+      const messageId = this.#requests.takeMessageId();
+      this.#send(this.#channel.encode(ExchangeType.Informational, false, messageId, farewell), now);
     }
     this.#close(reason);
   }
@@ -503,14 +419,17 @@ export class IkeSa {
   #close(reason: string): void {
     if (this.#state.kind === 'closed') return;
     this.#dropChild(reason);
-    const { kind } = this.#state;
-    const answered = kind === 'keyed' || this.#suspicion !== undefined;
-    const reached = kind === 'established' || kind === 'deleting' ? 'established' : answered ? 'answer' : 'nothing';
+    const reached = this.#reached();
     this.#state = { kind: 'closed' };
-    this.#outstanding = undefined;
-    this.#queue.length = 0;
+    this.#requests.clear();
     this.#timers.stopAll();
     this.#out.push({ kind: 'closed', reached, reason });
+  }
+
+  #reached(): Reached {
+    const { kind } = this.#state;
+    if (kind === 'established' || kind === 'deleting') return 'established';
+    return kind === 'keyed' || this.#suspicion !== undefined ? 'answer' : 'nothing';
   }
 
   // --- time
@@ -518,101 +437,76 @@ export class IkeSa {
   #onTimer(name: TimerName, now: Instant): void {
     const { peer } = this.#context;
     switch (name) {
-      case 'retransmit':
-        return this.#onRetransmit(now);
       case 'grace':
         return this.#onGraceOver(now);
       case 'half-open':
         return this.#close(`${peer} started an IKE SA and did not authenticate within ${HALF_OPEN_MS / 1000} s`);
       case 'liveness':
-        this.#queue.push(new LivenessCheck(this.#context));
-        return this.#startNext(now);
+        return this.#checkLiveness(now);
       case 'keepalive':
-        this.#out.push({ kind: 'keepalive', to: this.#remote });
+        this.#out.push({ kind: 'keepalive', to: this.#channel.remote });
         this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
         return;
       case 'ike-lifetime':
-        return this.#fail('the IKE SA reached the end of its lifetime', DELETE_IKE, now);
+        return this.#fail('the IKE SA reached the end of its lifetime', DELETE_IKE_SA, now);
       case 'child-lifetime':
-        return this.#fail('the CHILD_SA reached the end of its lifetime', DELETE_IKE, now);
+        return this.#fail('the CHILD_SA reached the end of its lifetime', DELETE_IKE_SA, now);
       case 'give-up':
         return this.#close(`${peer} did not answer our DELETE`);
     }
   }
 
   #onGraceOver(now: Instant): void {
-    const request = this.#outstanding;
+    const request = this.#requests.outstanding;
     const reason = this.#suspicion;
     if (request === undefined || reason === undefined) return;
-    this.#finish(request, 'failed', reason, now);
+    this.#recordRequest(request, 'failed', reason, now);
+    this.#requests.end();
     this.#fail(reason, [], now);
+  }
+
+  #checkLiveness(now: Instant): void {
+    // A request under way asks the same question.
+    if (this.#requests.outstanding === undefined) return this.#begin(new LivenessCheck(this.#context), now);
+    this.#timers.set('liveness', after(now, this.#context.config.dpdIntervalMs));
   }
 
   /** Only authenticated input may come here. The next liveness check counts from now. */
   #markAlive(now: Instant): void {
     this.#lastInbound = now;
-    if (this.#state.kind === 'established')
-      this.#timers.set('liveness', after(now, this.#context.config.dpdIntervalMs));
+    if (this.established) this.#timers.set('liveness', after(now, this.#context.config.dpdIntervalMs));
   }
 
-  #msUntil(name: TimerName, now: Instant): number | undefined {
-    const at = this.#timers.get(name);
-    return at && Math.max(0, elapsedMs(now, at));
-  }
-
-  // --- messages
-
-  get #local(): Endpoint {
-    return { address: this.#context.config.localAddress, port: this.#localPort };
-  }
-
-  get #spiR(): Uint8Array | undefined {
-    return this.#state.kind === 'initial' || this.#state.kind === 'closed' ? undefined : this.#state.init.spiR;
-  }
-
-  #encode(exchangeType: number, response: boolean, messageId: number, payloads: readonly Payload[]): Uint8Array {
-    const state = this.#state;
-    const fromInitiator = this.#role === 'initiator';
-    const header = { spiI: this.#spiI, spiR: this.#spiR ?? ZERO_SPI, exchangeType, fromInitiator, response, messageId };
-    return isKeyed(state) ? state.protection.seal(header, payloads) : encodeMessage(header, payloads);
-  }
-
-  #open(
-    message: IkeMessage,
-    { bytes }: Datagram,
-  ):
-    | { readonly ok: true; readonly payloads: readonly Payload[] }
-    | { readonly ok: false; readonly code: OpenError['code']; readonly detail: string } {
-    const state = this.#state;
-    if (!isKeyed(state)) return { ok: true, payloads: message.payloads };
-    const opened = state.protection.open(message, bytes);
-    if (opened.ok) return { ok: true, payloads: opened.value };
-    const { error } = opened;
-    const detail =
-      error.code !== 'malformed' ? error.code : error.cause === 'padding' ? 'padding' : error.cause.message;
-    return { ok: false, code: error.code, detail };
-  }
+  // --- outputs
 
   #send(bytes: Uint8Array, now: Instant): void {
-    this.#out.push({ kind: 'send', localPort: this.#localPort, to: this.#remote, bytes });
+    this.#out.push(this.#channel.send(bytes));
     // Any packet keeps the mapping of our NAT open.
     if (this.#timers.get('keepalive') !== undefined) this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
   }
 
-  /** A response goes back the way its request came, RFC 7296 §2.11. */
-  #sendTo({ localPort, from }: Datagram, bytes: Uint8Array): void {
-    this.#out.push({ kind: 'send', localPort, to: from, bytes });
+  #recordRequest(
+    { exchange, messageId, startedAt }: Request,
+    result: IkeHistoryEvent['result'],
+    reason: string,
+    now: Instant,
+    proposal = exchange.proposal,
+  ): void {
+    const durationMs = elapsedMs(startedAt, now);
+    this.#record({ exchange: exchange.name, direction: 'out', messageId, result, reason, proposal }, durationMs);
   }
 
-  #record(
-    now: Instant,
-    event: Omit<IkeHistoryEvent, 'spiI' | 'spiR' | 'peer' | 'durationMs'>,
-    startedAt: Instant = now,
-  ): void {
-    const spiR = toHex(this.#spiR ?? ZERO_SPI);
-    const durationMs = elapsedMs(startedAt, now);
-    const peer = formatIp(this.#remote.address);
-    this.#out.push({ kind: 'history', event: { ...event, spiI: toHex(this.#spiI), spiR, peer, durationMs } });
+  #recordAnswer(exchangeType: number, messageId: number, { outcome, proposal }: Answer): void {
+    const exchange = EXCHANGE_NAMES.get(exchangeType) ?? 'INFORMATIONAL';
+    const result = outcome.kind === 'failed' ? 'failed' : 'ok';
+    const reason = 'reason' in outcome ? outcome.reason : '';
+    this.#record({ exchange, direction: 'in', messageId, result, reason, proposal });
+  }
+
+  #record(event: Omit<IkeHistoryEvent, 'spiI' | 'spiR' | 'peer' | 'durationMs'>, durationMs = 0): void {
+    const { spiI, spiR, remote } = this.#channel;
+    const who = { spiI: toHex(spiI), spiR: toHex(spiR), peer: formatIp(remote.address) };
+    this.#out.push({ kind: 'history', event: { ...event, ...who, durationMs } });
   }
 }
 
@@ -621,8 +515,6 @@ const EXCHANGE_NAMES: ReadonlyMap<number, IkeHistoryEvent['exchange']> = new Map
   [ExchangeType.CreateChildSa, 'CREATE_CHILD_SA'],
   [ExchangeType.Informational, 'INFORMATIONAL'],
 ]);
-
-const isKeyed = (state: State): state is KeyedState => state.kind !== 'initial' && state.kind !== 'closed';
 
 /** What was agreed on, where the outcome says so; otherwise the offer stays in the history. */
 function chosenProposal(outcome: Outcome): string | undefined {

@@ -1,5 +1,5 @@
 import type { CryptoProvider, Random } from '../crypto/types.ts';
-import { concat, type WireError, Writer } from '../lib/bytes.ts';
+import { concat, Writer } from '../lib/bytes.ts';
 import { err, type Result } from '../lib/result.ts';
 import type { SkKeys } from './keymat.ts';
 import { encryptionOf, hashOf, SALT_LENGTH } from './suites.ts';
@@ -8,10 +8,13 @@ import type { IkeHeader } from './wire/header.ts';
 import { decodePayloads, encodePayloads, type IkeMessage, type Payload } from './wire/message.ts';
 import { encodeSkPrefix, type SkPayload } from './wire/sk.ts';
 
-/** `not-protected`, `bad-icv`: not from the peer, drop. `malformed`: from the peer, and beyond repair (RFC 7296 §2.21). */
+/**
+ * `not-protected`, `not-expected` (protected although there are no keys yet), `bad-icv`: not from the peer, drop.
+ * `malformed`: from the peer, and beyond repair (RFC 7296 §2.21).
+ */
 export type OpenError =
-  | { readonly code: 'not-protected' | 'bad-icv' }
-  | { readonly code: 'malformed'; readonly cause: WireError | 'padding' };
+  | { readonly code: 'not-protected' | 'not-expected' | 'bad-icv' }
+  | { readonly code: 'malformed'; readonly detail: string };
 
 /** Key of one direction. */
 interface DirectionKeys {
@@ -58,9 +61,9 @@ export class MessageProtection {
     const plaintext = encryptionOf(this.#suite).aead ? this.#openGcm(sk, datagram) : this.#openCbc(sk, datagram);
     if (plaintext === undefined) return err({ code: 'bad-icv' });
     const unpadded = withoutPadding(plaintext);
-    if (unpadded === undefined) return err({ code: 'malformed', cause: 'padding' });
+    if (unpadded === undefined) return err({ code: 'malformed', detail: 'pad length' });
     const payloads = decodePayloads(sk.firstPayload, unpadded);
-    return payloads.ok ? payloads : err({ code: 'malformed', cause: payloads.error });
+    return payloads.ok ? payloads : err({ code: 'malformed', detail: payloads.error.message });
   }
 
   #sealCbc(header: IkeHeader, firstPayload: number, payloads: Uint8Array): Uint8Array {

@@ -7,14 +7,12 @@ import { acceptedEsp, answerEsp, offerEsp, type Selection, selectEsp } from '../
 import { describeEspSuite } from '../suites.ts';
 import type { EspSuite } from '../types.ts';
 import type { AuthPayload } from '../wire/auth.ts';
-import { AuthMethod, ExchangeType, isErrorNotify, NotifyType, notifyName, ProtocolId } from '../wire/iana.ts';
+import { AuthMethod, ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
 import type { IdBody } from '../wire/id.ts';
 import { findNotify, findPayload, type Payload } from '../wire/message.ts';
 import { type NotifyPayload, notify } from '../wire/notify.ts';
 import type { Answer, Exchange, ExchangeContext, Outcome, Reply, SaInitResult } from './exchange.ts';
-import { failed } from './exchange.ts';
-
-const DELETE_IKE: readonly Payload[] = [{ kind: 'delete', protocolId: ProtocolId.Ike, spis: [] }];
+import { DELETE_IKE_SA, failed } from './exchange.ts';
 
 /** IKE_AUTH as initiator, with a shared key and the first CHILD_SA: RFC 7296 §1.2, §2.15, §2.17. */
 export class Auth implements Exchange {
@@ -59,7 +57,7 @@ export class Auth implements Exchange {
     const mismatch = verifyPeer(this.#context, this.#init, 'responder', id, auth);
     if (mismatch !== undefined) return failed(mismatch, [notify(NotifyType.AuthenticationFailed)]);
     const child = this.#child(payloads, error);
-    if (!child.ok) return failed(child.error, DELETE_IKE);
+    if (!child.ok) return failed(child.error, DELETE_IKE_SA);
     return { kind: 'established', child: child.value, initialContact: false };
   }
 

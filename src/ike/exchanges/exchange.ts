@@ -3,6 +3,7 @@ import type { ChildTerms } from '../child-sa.ts';
 import type { Nonces, SkKeys } from '../keymat.ts';
 import type { NatFinding } from '../nat-detection.ts';
 import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeSuite } from '../types.ts';
+import { ProtocolId } from '../wire/iana.ts';
 import type { Payload } from '../wire/message.ts';
 
 /** What every exchange of one IKE SA works with. */
@@ -39,7 +40,7 @@ export type Outcome =
   /** Unauthenticated and useless: keep waiting, but remember it as the likely reason should nothing better come. */
   | { readonly kind: 'suspicion'; readonly reason: string }
   /** The peer deleted CHILD_SAs: their SPIs, as we send to them. */
-  | { readonly kind: 'child-deleted'; readonly spisOut: readonly number[] }
+  | { readonly kind: 'child-deleted'; readonly spisOut: readonly number[]; readonly reason: string }
   /** The IKE SA ends. `farewell`: what to tell the peer in one last INFORMATIONAL request; empty for nothing. */
   | { readonly kind: 'failed'; readonly reason: string; readonly farewell: readonly Payload[] }
   /** The IKE SA ended as intended by one of the ends. */
@@ -76,6 +77,9 @@ export interface Answer {
   readonly outcome: Outcome;
   readonly proposal: string;
 }
+
+/** Ends an IKE SA with all that hangs on it, RFC 7296 §1.4.1. */
+export const DELETE_IKE_SA: readonly Payload[] = [{ kind: 'delete', protocolId: ProtocolId.Ike, spis: [] }];
 
 export const DONE: Outcome = { kind: 'done' };
 

@@ -1,7 +1,7 @@
 import { decodeSpi, encodeSpi } from '../child-sa.ts';
 import { ExchangeType, NotifyType, notifyName, ProtocolId } from '../wire/iana.ts';
 import type { Payload } from '../wire/message.ts';
-import { type Answer, DONE, type Exchange, type ExchangeContext, type Outcome } from './exchange.ts';
+import { type Answer, DELETE_IKE_SA, DONE, type Exchange, type ExchangeContext, type Outcome } from './exchange.ts';
 
 /** Empty INFORMATIONAL request: "are you there?", RFC 7296 §2.4. Also moves a NAT's mapping back to us. */
 export class LivenessCheck implements Exchange {
@@ -39,7 +39,7 @@ export class DeleteIkeSa implements Exchange {
   }
 
   request(): readonly Payload[] {
-    return [{ kind: 'delete', protocolId: ProtocolId.Ike, spis: [] }];
+    return DELETE_IKE_SA;
   }
 
   onResponse(): Outcome {
@@ -71,15 +71,15 @@ export function answerInformational(
     .filter((payload) => payload.protocolId === ProtocolId.Esp)
     .flatMap((payload) => payload.spis)
     .map(decodeSpi)
-    .filter((spi) => spi !== undefined && ourSpi(spi) !== undefined)
-    .filter((spi) => spi !== undefined);
+    .filter((spi) => spi !== undefined)
+    .filter((spi) => ourSpi(spi) !== undefined);
   if (spisOut.length === 0) return { payloads: [], proposal: '', outcome: DONE };
   // RFC 7296 §1.4.1: the answer names our half of each pair.
   const ours = [...new Set(spisOut)].map(ourSpi).filter((spi) => spi !== undefined);
   return {
     payloads: [{ kind: 'delete', protocolId: ProtocolId.Esp, spis: ours.map(encodeSpi) }],
     proposal: '',
-    outcome: { kind: 'child-deleted', spisOut },
+    outcome: { kind: 'child-deleted', spisOut, reason: `${peer} deleted the CHILD_SA` },
   };
 }
 

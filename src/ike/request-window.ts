@@ -1,0 +1,95 @@
+import type { Random } from '../crypto/types.ts';
+import { after, elapsedMs, type Instant } from '../lib/time.ts';
+import type { Exchange } from './exchanges/exchange.ts';
+import { jitter, RETRANSMIT_AFTER_MS } from './timing.ts';
+
+/** Our one request without an answer. */
+export interface Request {
+  readonly exchange: Exchange;
+  readonly messageId: number;
+  /** The datagram; a retransmission is the same, octet by octet (RFC 7296 §2.1). */
+  readonly bytes: Uint8Array;
+  readonly startedAt: Instant;
+  readonly transmissions: number;
+}
+
+/**
+ * Our requests in one IKE SA: message ids, a window of one (RFC 7296 §2.3) with a queue behind it, and the timing of
+ * retransmissions. Does not send: `expire` tells the owner what to do.
+ */
+export class RequestWindow {
+  readonly #random: Random;
+  readonly #queue: Exchange[] = [];
+  #nextId = 0;
+  #outstanding: Request | undefined;
+  #resendAt: Instant | undefined;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  get outstanding(): Request | undefined {
+    return this.#outstanding;
+  }
+
+  enqueue(exchange: Exchange): void {
+    this.#queue.push(exchange);
+  }
+
+  /** The next exchange to begin, once the window is free. */
+  dequeue(): Exchange | undefined {
+    return this.#outstanding === undefined ? this.#queue.shift() : undefined;
+  }
+
+  takeMessageId(): number {
+    return this.#nextId++;
+  }
+
+  /** Starts the clock of a request that the owner sends now. */
+  begin(exchange: Exchange, messageId: number, bytes: Uint8Array, now: Instant): void {
+    this.#transmitted({ exchange, messageId, bytes, startedAt: now, transmissions: 1 }, now);
+  }
+
+  /** `resend`: send `outstanding.bytes` again. `exhausted`: the peer had its chances; call `end` or `restart`. */
+  expire(now: Instant): 'nothing' | 'resend' | 'exhausted' {
+    const request = this.#outstanding;
+    if (request === undefined || this.#resendAt === undefined || this.#resendAt > now) return 'nothing';
+    if (request.transmissions >= RETRANSMIT_AFTER_MS.length) {
+      this.#resendAt = undefined;
+      return 'exhausted';
+    }
+    this.#transmitted({ ...request, transmissions: request.transmissions + 1 }, now);
+    return 'resend';
+  }
+
+  /** Gives the same request all its chances again; the owner sends it now. */
+  restart(now: Instant): void {
+    if (this.#outstanding === undefined) return;
+    this.#transmitted({ ...this.#outstanding, startedAt: now, transmissions: 1 }, now);
+  }
+
+  end(): void {
+    this.#outstanding = undefined;
+    this.#resendAt = undefined;
+  }
+
+  clear(): void {
+    this.end();
+    this.#queue.length = 0;
+  }
+
+  nextTimeout(): Instant | undefined {
+    return this.#resendAt;
+  }
+
+  #transmitted(request: Request, now: Instant): void {
+    const wait = RETRANSMIT_AFTER_MS[request.transmissions - 1] ?? 0;
+    this.#outstanding = request;
+    this.#resendAt = after(now, jitter(this.#random, wait));
+  }
+}
+
+/** Such as `4 requests in 7.5 s`. */
+export function describeEffort({ transmissions, startedAt }: Request, now: Instant): string {
+  return `${transmissions} requests in ${(elapsedMs(startedAt, now) / 1000).toFixed(1)} s`;
+}
