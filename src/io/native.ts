@@ -8,7 +8,10 @@ import type { Encapsulation } from '../lib/esp-sa.ts';
 export interface NativeAddon {
   /** Opens the TUN device and the UDP sockets and starts the tunnel's thread. */
   openTunnel(options: NativeTunnelOptions, onEvent: (event: NativeTunnelEvent) => void): NativeTunnel;
-  /** An AF_NETLINK socket on the event loop; `onMessage` gets each datagram received (copied). */
+  /**
+   * An AF_NETLINK socket on the event loop; `onMessage` gets each datagram received (copied). An empty one means that
+   * the kernel dropped messages (ENOBUFS). `groups` are group numbers, not masks.
+   */
   openNetlink(protocol: number, groups: readonly number[], onMessage: (datagram: Uint8Array) => void): NativeSocket;
   /** A bound, configured, unconnected TCP socket for `new net.Socket({ fd })` or, with `listen`, for `server.listen({ fd })`. */
   openTcp(options: NativeTcpOptions): number;
@@ -18,8 +21,15 @@ export interface NativeAddon {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
   /** AES-GCM of the running Node's OpenSSL exactly as the packet path uses it; for the self-test and the conformance suite. */
   espSeal(sa: NativeSa, sequence: bigint, innerPacket: Uint8Array): Uint8Array;
-  /** Undefined when the ICV does not verify. */
-  espOpen(sa: NativeSa, packet: Uint8Array): { sequence: bigint; innerPacket: Uint8Array } | undefined;
+  /**
+   * Undefined when the packet is malformed or its ICV does not verify. `highest`: the largest sequence number verified
+   * so far (0 when left out), which decides the high half with ESN.
+   */
+  espOpen(
+    sa: NativeSa,
+    packet: Uint8Array,
+    highest?: bigint,
+  ): { sequence: bigint; innerPacket: Uint8Array } | undefined;
   /** RFC 4303 anti-replay state machine, as the packet path uses it. */
   createReplayWindow(size: number): NativeReplayWindow;
 }
@@ -71,7 +81,10 @@ export interface NativeTunnel {
   /** Adds an inbound SA; returns its counters in the order of SA_COUNTERS. */
   addInbound(sa: NativeSa): BigUint64Array;
   removeInbound(spi: number): void;
-  /** Makes `sa` the outbound SA from the next packet on and zeroises the one it replaces; returns its counters. */
+  /**
+   * Makes `sa` the outbound SA from the next packet on and zeroises the one it replaces; returns its counters.
+   * `esp` encapsulation is refused with `EPROTONOSUPPORT` so far.
+   */
   setOutbound(
     sa: NativeSa,
     encapsulation: Encapsulation,
@@ -80,11 +93,14 @@ export interface NativeTunnel {
   ): BigUint64Array;
   /** Without an outbound SA packets from the TUN are dropped and counted. */
   clearOutbound(): void;
-  /** Sends an IKE message from local port 500 or 4500; the non-ESP marker is added on 4500. */
+  /**
+   * Sends an IKE message from local port 500 or 4500; the non-ESP marker is added on 4500. What the network refuses is
+   * counted (`tx_drop_send`), not thrown: retransmission deals with it.
+   */
   sendIke(localPort: 500 | 4500, remoteAddress: Uint8Array, remotePort: number, message: Uint8Array): void;
   /** A single 0xff octet from port 4500 (RFC 3948 §4). */
   sendKeepalive(remoteAddress: Uint8Array, remotePort: number): void;
-  /** TUNSETCARRIER: without carrier the kernel takes the device's nexthops out of every group. */
+  /** TUNSETCARRIER; a new device has carrier. Without carrier the kernel takes the device's nexthops out of every group. */
   setCarrier(up: boolean): void;
   /** Stops the thread, zeroises keys, closes the device and the sockets; done when it returns. */
   close(): void;

@@ -1,0 +1,185 @@
+import type { Endpoint, EspSa, EspSaPair } from '../lib/esp-sa.ts';
+import { formatIp, type IpAddress, ipFromBytes } from '../lib/ip.ts';
+import {
+  type NativeAddon,
+  type NativeSa,
+  type NativeTunnel,
+  type NativeTunnelEvent,
+  SA_COUNTERS,
+  TUNNEL_COUNTERS,
+} from './native.ts';
+
+export interface DataPlaneOptions {
+  /** Name of the TUN device, at most 15 characters. */
+  readonly interface: string;
+  /** Octets of the largest inner packet. */
+  readonly mtu: number;
+  readonly localAddress: IpAddress;
+  /** Left out by a responder: it answers whoever comes. */
+  readonly remoteAddress?: IpAddress | undefined;
+  /** SO_MARK of the outer packets. */
+  readonly mark?: number | undefined;
+  /** Outer packets use this interface only. */
+  readonly device?: string | undefined;
+  /** Packets; 64 to 65536, a power of two. */
+  readonly replayWindow: number;
+}
+
+export type DataPlaneEvent =
+  /** `message` is without the non-ESP marker. */
+  | { readonly kind: 'ike'; readonly localPort: 500 | 4500; readonly from: Endpoint; readonly message: Uint8Array }
+  /** No packet moves any more: close the tunnel. `message` is a sentence for the operator. */
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string };
+
+/** Live: each property reads what the packet path has counted by now. */
+export type SaCounters = Readonly<Record<(typeof SA_COUNTERS)[number], bigint>>;
+/** A snapshot. `rx_last_ms` is CLOCK_MONOTONIC in milliseconds, 0 = never. */
+export type TunnelCounters = Readonly<Record<(typeof TUNNEL_COUNTERS)[number], bigint>>;
+
+/** The kernel refused something; `message` says what and what to do about it. */
+export class DataPlaneError extends Error {
+  /** errno name, such as `EPERM`. */
+  readonly code: string;
+
+  constructor(code: string, message: string, cause: unknown) {
+    super(message, { cause });
+    this.name = 'DataPlaneError';
+    this.code = code;
+  }
+}
+
+/** A tunnel of the native data plane in the words of the rest of the program. Packets never come this way. */
+export interface DataPlaneTunnel {
+  readonly interfaceIndex: number;
+  counters(): TunnelCounters;
+  /** The SA receives from now on. */
+  addInbound(sa: EspSa): SaCounters;
+  removeInbound(spi: number): void;
+  /** Packets leave through `pair.outbound` from the next one on; its predecessor is zeroised. */
+  setOutbound(pair: Pick<EspSaPair, 'outbound' | 'encapsulation' | 'remote'>): SaCounters;
+  /** Packets from the device are dropped and counted until there is an outbound SA again. */
+  clearOutbound(): void;
+  sendIke(localPort: 500 | 4500, to: Endpoint, message: Uint8Array): void;
+  sendKeepalive(to: Endpoint): void;
+  /** Without carrier the kernel takes the device's nexthops out of its groups. A new tunnel has carrier. */
+  setCarrier(up: boolean): void;
+  /** Zeroises keys, removes the device, closes the sockets. No event comes afterwards. Harmless when repeated. */
+  close(): void;
+}
+
+/** Throws `DataPlaneError` when the kernel refuses. */
+export function openTunnel(
+  addon: NativeAddon,
+  options: DataPlaneOptions,
+  onEvent: (event: DataPlaneEvent) => void,
+): DataPlaneTunnel {
+  const { mark, device, remoteAddress } = options;
+  const native = explained(options, () =>
+    addon.openTunnel(
+      {
+        interface: options.interface,
+        mtu: options.mtu,
+        localAddress: options.localAddress.bytes,
+        ...(remoteAddress === undefined ? {} : { remoteAddress: remoteAddress.bytes }),
+        ...(mark === undefined ? {} : { mark }),
+        ...(device === undefined ? {} : { device }),
+      },
+      (event) => onEvent(translate(event, options)),
+    ),
+  );
+  return wrap(native, options);
+}
+
+function wrap(native: NativeTunnel, options: DataPlaneOptions): DataPlaneTunnel {
+  const nativeSa = (sa: EspSa): NativeSa => ({
+    spi: sa.spi,
+    key: sa.key.reveal(),
+    salt: sa.salt.reveal(),
+    esn: sa.esn,
+    replayWindow: options.replayWindow,
+  });
+  return {
+    interfaceIndex: native.interfaceIndex,
+    counters: () =>
+      Object.fromEntries(TUNNEL_COUNTERS.map((name, i) => [name, native.counters[i] ?? 0n])) as TunnelCounters,
+    addInbound: (sa) => saCounters(explained(options, () => native.addInbound(nativeSa(sa)))),
+    removeInbound: (spi) => native.removeInbound(spi),
+    setOutbound: ({ outbound, encapsulation, remote }) =>
+      saCounters(
+        explained(options, () =>
+          native.setOutbound(nativeSa(outbound), encapsulation, remote.address.bytes, remote.port),
+        ),
+      ),
+    clearOutbound: () => native.clearOutbound(),
+    sendIke: (localPort, to, message) => native.sendIke(localPort, to.address.bytes, to.port, message),
+    sendKeepalive: (to) => native.sendKeepalive(to.address.bytes, to.port),
+    setCarrier: (up) => explained(options, () => native.setCarrier(up)),
+    close: () => native.close(),
+  };
+}
+
+function saCounters(view: BigUint64Array): SaCounters {
+  const counters = {};
+  for (const [i, name] of SA_COUNTERS.entries()) {
+    Object.defineProperty(counters, name, { enumerable: true, get: () => view[i] ?? 0n });
+  }
+  return counters as SaCounters;
+}
+
+function translate(event: NativeTunnelEvent, options: DataPlaneOptions): DataPlaneEvent {
+  if (event.kind === 'failed') {
+    return { kind: 'failed', code: event.code, message: explain(event.code, event.syscall, options) };
+  }
+  const { localPort, message, remotePort: port } = event;
+  return { kind: 'ike', localPort, from: { address: ipFromBytes(event.remoteAddress), port }, message };
+}
+
+function explained<T>(options: DataPlaneOptions, action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    if (!(cause instanceof Error) || !('code' in cause) || !('syscall' in cause)) throw cause;
+    const code = String(cause.code);
+    throw new DataPlaneError(code, explain(code, String(cause.syscall), options), cause);
+  }
+}
+
+/** What the operator reads: what could not be done, why, and the remedy. */
+function explain(code: string, syscall: string, options: DataPlaneOptions): string {
+  const local = formatIp(options.localAddress);
+  switch (`${code} ${syscall}`) {
+    case 'ENOENT open /dev/net/tun':
+    case 'ENODEV open /dev/net/tun':
+    case 'ENXIO open /dev/net/tun':
+      return '/dev/net/tun is missing: load the tun module (modprobe tun) or pass --device /dev/net/tun to the container.';
+    case 'EACCES open /dev/net/tun':
+    case 'EPERM open /dev/net/tun':
+      return '/dev/net/tun may not be opened: allow it (systemd: DeviceAllow=/dev/net/tun rw; container: --device /dev/net/tun).';
+    case 'EBUSY TUNSETIFF':
+      return `The interface name ${options.interface} is in use by another program: stop it (is a second tunwrightd running?).`;
+    case 'EINVAL TUNSETIFF':
+      return `${options.interface} cannot be made a TUN device: an interface of another kind has that name; remove or rename it.`;
+    case 'EACCES bind':
+      return 'UDP ports 500 and 4500 need CAP_NET_BIND_SERVICE: run as root or grant it (container: --cap-add NET_BIND_SERVICE).';
+    case 'EADDRINUSE bind':
+      return `UDP port 500 or 4500 on ${local} is taken: stop the other IKE daemon (strongSwan: systemctl stop strongswan; find it with ss -ulpn).`;
+    case 'EADDRNOTAVAIL bind':
+      return `${local} is not an address of this machine: check the addresses of the WAN interface.`;
+    case 'ENODEV SO_BINDTODEVICE':
+      return `The WAN interface ${options.device ?? ''} does not exist: check its name in the configuration (ip link).`;
+    case 'ENETUNREACH connect':
+    case 'EHOSTUNREACH connect':
+      return `There is no route from ${local} to the peer: the WAN needs a default route.`;
+    case 'EPROTONOSUPPORT setOutbound':
+      return 'ESP without UDP encapsulation is not supported: use encap: udp.';
+    case 'EEXIST addInbound':
+      return `An inbound SA with this SPI is installed on ${options.interface} already.`;
+    case 'ENOSPC addInbound':
+      return `${options.interface} has too many inbound SAs: remove those that were replaced.`;
+  }
+  if (code === 'EPERM') {
+    return `${syscall} was refused for ${options.interface}: CAP_NET_ADMIN is missing; run as root or grant it (systemd: AmbientCapabilities=CAP_NET_ADMIN; container: --cap-add NET_ADMIN).`;
+  }
+  if (code === 'ENODEV') return `The TUN device ${options.interface} was removed by another program.`;
+  return `${syscall} failed for ${options.interface}: ${code}.`;
+}

@@ -1,0 +1,295 @@
+import { getSystemErrorName } from 'node:util';
+import { Reader, Writer } from '../lib/bytes.ts';
+import { host16, host32, type NetlinkMessage, readAttributes } from '../lib/netlink.ts';
+import type { NativeAddon, NativeSocket } from './native.ts';
+
+const HEADER = 16;
+const NLMSG_NOOP = 1;
+const NLMSG_ERROR = 2;
+const NLMSG_DONE = 3;
+const NLMSG_OVERRUN = 4;
+
+const NLM_F_REQUEST = 0x1;
+const NLM_F_ACK = 0x4;
+const NLM_F_DUMP = 0x300;
+const NLM_F_DUMP_INTR = 0x10;
+/** On NLMSG_ERROR only: the request is cut to its header; attributes follow. */
+const NLM_F_CAPPED = 0x100;
+const NLM_F_ACK_TLVS = 0x200;
+const NLMSGERR_ATTR_MSG = 1;
+
+/** One send is at most this; the answers to that many requests fit the socket's receive buffer. */
+const CHUNK_MESSAGES = 1024;
+const CHUNK_OCTETS = 128 * 1024;
+const DUMP_ATTEMPTS = 5;
+
+/** The kernel's no to one request. */
+export interface NetlinkRefusal {
+  /** errno name, such as `EINVAL`. */
+  readonly code: string;
+  /** The kernel's own words (extended acknowledgement); empty when it gave none. */
+  readonly detail: string;
+}
+
+export class NetlinkError extends Error {
+  /** errno name. */
+  readonly code: string;
+
+  constructor({ code, detail }: NetlinkRefusal) {
+    super(detail === '' ? code : `${detail} (${code})`);
+    this.name = 'NetlinkError';
+    this.code = code;
+  }
+}
+
+export interface NetlinkOptions {
+  /** NETLINK_ROUTE = 0, NETLINK_NETFILTER = 12. */
+  readonly protocol: number;
+  /** Multicast groups to listen to. */
+  readonly groups?: readonly number[];
+  readonly onNotification?: (message: NetlinkMessage) => void;
+  /** Notifications were lost: read the whole state again. */
+  readonly onOverrun?: () => void;
+}
+
+/** A decoded message; `payload` is a view on the datagram. */
+export interface NetlinkFrame extends NetlinkMessage {
+  readonly sequence: number;
+}
+
+interface Pending {
+  readonly answers: NetlinkMessage[];
+  interrupted: boolean;
+  readonly settle: (refusal: NetlinkRefusal | undefined) => void;
+  readonly fail: (error: Error) => void;
+}
+
+/**
+ * Requests, dumps and notifications of one netlink protocol at the message level; what is inside the payloads is the
+ * caller's. Notifications have a socket of their own: the kernel stamps those that a request caused with that request's
+ * number, so on one socket they could pass for answers.
+ */
+export class NetlinkSocket {
+  readonly #requests: NativeSocket;
+  readonly #events: NativeSocket | undefined;
+  readonly #options: NetlinkOptions;
+  readonly #pending = new Map<number, Pending>();
+  #sequence = 0;
+
+  /** Throws an `Error` with `code` when the kernel refuses the socket or a group. */
+  constructor(addon: NativeAddon, options: NetlinkOptions) {
+    this.#options = options;
+    this.#requests = addon.openNetlink(options.protocol, [], (datagram) => this.#onAnswer(datagram));
+    try {
+      const { groups = [] } = options;
+      if (groups.length > 0)
+        this.#events = addon.openNetlink(options.protocol, groups, (datagram) => this.#onEvent(datagram));
+    } catch (error) {
+      this.#requests.close();
+      throw error;
+    }
+  }
+
+  /** One request; resolves with what the kernel sent before its acknowledgement, rejects with `NetlinkError`. */
+  async request(message: NetlinkMessage): Promise<readonly NetlinkMessage[]> {
+    const sequence = this.#nextSequence();
+    const answer = this.#expect(sequence);
+    this.#send([{ ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_ACK, sequence }]);
+    const { answers, refusal } = await answer;
+    if (refusal !== undefined) throw new NetlinkError(refusal);
+    return answers;
+  }
+
+  /** All objects of a kind. A dump that changes disturbed is taken again. */
+  async dump(message: NetlinkMessage): Promise<readonly NetlinkMessage[]> {
+    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+      const sequence = this.#nextSequence();
+      const answer = this.#expect(sequence);
+      this.#send([{ ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_DUMP, sequence }]);
+      const { answers, refusal, interrupted } = await answer;
+      if (refusal !== undefined) throw new NetlinkError(refusal);
+      if (!interrupted) return answers;
+    }
+    throw new NetlinkError({ code: 'EINTR', detail: `the state changed during each of ${DUMP_ATTEMPTS} dumps` });
+  }
+
+  /** Sends requests in order without waiting between them; the kernel's answer to each, undefined = done. */
+  async batch(messages: readonly NetlinkMessage[]): Promise<readonly (NetlinkRefusal | undefined)[]> {
+    const results: (NetlinkRefusal | undefined)[] = [];
+    for (const chunk of chunks(messages)) {
+      const frames = chunk.map((message) => this.#acknowledged(message));
+      const answers = Promise.all(frames.map(({ sequence }) => this.#expect(sequence)));
+      this.#send(frames);
+      for (const { refusal } of await answers) results.push(refusal);
+    }
+    return results;
+  }
+
+  /**
+   * All or nothing, as nfnetlink has it: `messages` between a begin and an end message in one datagram. The kernel
+   * acknowledges the messages; it answers `begin` only to refuse the whole.
+   */
+  async transaction(
+    begin: NetlinkMessage,
+    messages: readonly NetlinkMessage[],
+    end: NetlinkMessage,
+  ): Promise<readonly (NetlinkRefusal | undefined)[]> {
+    const bracket = (message: NetlinkMessage): NetlinkFrame => {
+      return { ...message, flags: message.flags | NLM_F_REQUEST, sequence: this.#nextSequence() };
+    };
+    const first = bracket(begin);
+    const frames = messages.map((message) => this.#acknowledged(message));
+    const answers = Promise.all(frames.map(({ sequence }) => this.#expect(sequence)));
+    const refused = this.#expect(first.sequence);
+    this.#send([first, ...frames, bracket(end)]);
+    const settled = await Promise.race([answers, refused]);
+    this.#pending.delete(first.sequence);
+    if (Array.isArray(settled)) return settled.map(({ refusal }) => refusal);
+    for (const { sequence } of frames) this.#pending.get(sequence)?.settle(settled.refusal);
+    return (await answers).map(({ refusal }) => refusal);
+  }
+
+  /** Requests still waiting are rejected. */
+  close(): void {
+    this.#requests.close();
+    this.#events?.close();
+    this.#failAll(new NetlinkError({ code: 'ECANCELED', detail: 'the netlink socket was closed' }));
+  }
+
+  #acknowledged(message: NetlinkMessage): NetlinkFrame {
+    return { ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_ACK, sequence: this.#nextSequence() };
+  }
+
+  /** 1 to 2^32-1; the kernel uses 0 for notifications that nobody caused. */
+  #nextSequence(): number {
+    this.#sequence = this.#sequence === 0xffff_ffff ? 1 : this.#sequence + 1;
+    return this.#sequence;
+  }
+
+  #expect(
+    sequence: number,
+  ): Promise<Pick<Pending, 'answers' | 'interrupted'> & { refusal: NetlinkRefusal | undefined }> {
+    return new Promise((resolve, reject) => {
+      const pending: Pending = {
+        answers: [],
+        interrupted: false,
+        settle: (refusal) => {
+          this.#pending.delete(sequence);
+          resolve({ answers: pending.answers, interrupted: pending.interrupted, refusal });
+        },
+        fail: reject,
+      };
+      this.#pending.set(sequence, pending);
+    });
+  }
+
+  #send(frames: readonly NetlinkFrame[]): void {
+    try {
+      this.#requests.send(encodeFrames(frames));
+    } catch (error) {
+      // Nothing reached the kernel, so nothing will be answered.
+      const failure = error instanceof Error ? error : new Error(String(error));
+      for (const { sequence } of frames) {
+        this.#pending.get(sequence)?.fail(failure);
+        this.#pending.delete(sequence);
+      }
+    }
+  }
+
+  #onAnswer(datagram: Uint8Array): void {
+    if (datagram.length === 0) {
+      return this.#failAll(new NetlinkError({ code: 'ENOBUFS', detail: 'the kernel dropped answers' }));
+    }
+    for (const frame of decodeFrames(datagram)) {
+      const pending = this.#pending.get(frame.sequence);
+      if (pending === undefined) continue; // the answer to something given up
+      if ((frame.flags & NLM_F_DUMP_INTR) !== 0) pending.interrupted = true;
+      if (frame.type === NLMSG_ERROR || frame.type === NLMSG_DONE) pending.settle(decodeRefusal(frame));
+      else if (frame.type !== NLMSG_NOOP) pending.answers.push(frame);
+    }
+  }
+
+  #onEvent(datagram: Uint8Array): void {
+    if (datagram.length === 0) return this.#options.onOverrun?.();
+    for (const frame of decodeFrames(datagram)) {
+      if (frame.type === NLMSG_OVERRUN) this.#options.onOverrun?.();
+      else if (frame.type > NLMSG_OVERRUN) this.#options.onNotification?.(frame);
+    }
+  }
+
+  #failAll(error: Error): void {
+    const waiting = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const pending of waiting) pending.fail(error);
+  }
+}
+
+export function encodeFrames(frames: readonly NetlinkFrame[]): Uint8Array {
+  const w = new Writer(frames.reduce((sum, { payload }) => sum + HEADER + padded(payload.length), 0));
+  for (const { type, flags, sequence, payload } of frames) {
+    w.u32(host32(HEADER + payload.length))
+      .u16(host16(type))
+      .u16(host16(flags))
+      .u32(host32(sequence))
+      .u32(0);
+    w.put(payload).zeros(padded(payload.length) - payload.length);
+  }
+  return w.finish();
+}
+
+/** The messages of a datagram; a cut one at its end is left out. */
+export function decodeFrames(datagram: Uint8Array): NetlinkFrame[] {
+  const frames: NetlinkFrame[] = [];
+  const r = new Reader(datagram);
+  while (r.remaining >= HEADER) {
+    const length = host32(r.u32());
+    const type = host16(r.u16());
+    const flags = host16(r.u16());
+    const sequence = host32(r.u32());
+    r.skip(4);
+    if (length < HEADER || length - HEADER > r.remaining) break;
+    frames.push({ type, flags, sequence, payload: r.take(length - HEADER) });
+    r.skip(Math.min(padded(length) - length, r.remaining));
+  }
+  return frames;
+}
+
+/** Of NLMSG_ERROR or NLMSG_DONE; undefined: the kernel did what was asked. */
+export function decodeRefusal({ type, flags, payload }: NetlinkFrame): NetlinkRefusal | undefined {
+  const r = new Reader(payload);
+  if (r.remaining < 4) return undefined;
+  const errno = -(host32(r.u32()) | 0);
+  if (errno <= 0) return undefined;
+  return { code: getSystemErrorName(-errno), detail: extendedText(type, flags, r) };
+}
+
+function extendedText(type: number, flags: number, r: Reader): string {
+  if ((flags & NLM_F_ACK_TLVS) === 0) return '';
+  if (type === NLMSG_ERROR) {
+    // The request comes back first: whole, or capped to its header.
+    if (r.remaining < HEADER) return '';
+    const requestLength = host32(r.u32());
+    const skip = (flags & NLM_F_CAPPED) !== 0 ? HEADER : padded(requestLength);
+    if (skip - 4 > r.remaining) return '';
+    r.skip(skip - 4);
+  }
+  return readAttributes(r).text(NLMSGERR_ATTR_MSG) ?? '';
+}
+
+function* chunks(messages: readonly NetlinkMessage[]): Generator<NetlinkMessage[]> {
+  let chunk: NetlinkMessage[] = [];
+  let octets = 0;
+  for (const message of messages) {
+    const size = HEADER + padded(message.payload.length);
+    if (chunk.length === CHUNK_MESSAGES || (chunk.length > 0 && octets + size > CHUNK_OCTETS)) {
+      yield chunk;
+      chunk = [];
+      octets = 0;
+    }
+    chunk.push(message);
+    octets += size;
+  }
+  if (chunk.length > 0) yield chunk;
+}
+
+const padded = (length: number): number => (length + 3) & ~3;

@@ -1,0 +1,163 @@
+import { createServer, Socket, type SocketConstructorOpts } from 'node:net';
+import type { Endpoint } from '../lib/esp-sa.ts';
+import { formatIp, type IpAddress, parseIp } from '../lib/ip.ts';
+import type { NativeAddon, NativeTcpOptions } from './native.ts';
+
+/** What Node cannot set on a TCP socket by itself. */
+export interface TcpOptions {
+  /** Source address; any when left out. */
+  readonly localAddress?: IpAddress | undefined;
+  /** Only through this interface (SO_BINDTODEVICE). */
+  readonly device?: string | undefined;
+  /** SO_MARK. */
+  readonly mark?: number | undefined;
+  /** IP_TTL, 1 to 255. */
+  readonly ttl?: number | undefined;
+  /** TCP_MAXSEG in octets. */
+  readonly maxSegment?: number | undefined;
+  /** TCP_USER_TIMEOUT: unacknowledged data for so long closes the connection. */
+  readonly userTimeoutMs?: number | undefined;
+  /** IP_TOS octet; 0xc0 = CS6, network control. */
+  readonly tos?: number | undefined;
+}
+
+export interface TcpHandlers {
+  readonly onConnected: () => void;
+  /** `bytes` is the receiver's to keep. */
+  readonly onData: (bytes: Uint8Array) => void;
+  /** Comes once, also when the connection was never made. Nothing comes afterwards. */
+  readonly onClosed: (reason: string) => void;
+}
+
+export interface TcpConnection {
+  write(bytes: Uint8Array): void;
+  /** Closes after what was written has left. */
+  end(): void;
+  /** Closes at once. */
+  abort(): void;
+}
+
+export interface TcpListener {
+  /** The port in use, for listeners that asked for any. */
+  readonly port: number;
+  /** Stops accepting; connections stay. */
+  close(): void;
+}
+
+/** A BGP peer that does not read fills this and is cut off: nothing queues without bound. */
+const MAX_UNSENT_OCTETS = 16 * 1024 * 1024;
+
+/** Connects; failures, including those of making the socket, come as `onClosed`. */
+export function dialTcp(addon: NativeAddon, to: Endpoint, options: TcpOptions, handlers: TcpHandlers): TcpConnection {
+  const socket = openSocket(addon, options);
+  if (socket instanceof Error) {
+    queueMicrotask(() => handlers.onClosed(socket.message));
+    return { write: ignore, end: ignore, abort: ignore };
+  }
+  socket.once('connect', handlers.onConnected);
+  const connection = wire(socket, handlers);
+  socket.connect({ host: formatIp(to.address), port: to.port });
+  return connection;
+}
+
+/**
+ * Accepts connections on `port` (0: any). `accept` gives the handlers of each, or undefined to refuse it.
+ * Rejects when the address cannot be listened on.
+ */
+export async function listenTcp(
+  addon: NativeAddon,
+  options: TcpOptions & { readonly port: number },
+  accept: (connection: TcpConnection, from: Endpoint) => Omit<TcpHandlers, 'onConnected'> | undefined,
+): Promise<TcpListener> {
+  const server = createServer((socket) => {
+    const from = remoteOf(socket);
+    const held: { handlers?: Omit<TcpHandlers, 'onConnected'> } = {};
+    const connection = wire(socket, {
+      onData: (bytes) => held.handlers?.onData(bytes),
+      onClosed: (reason) => held.handlers?.onClosed(reason),
+    });
+    const handlers = from === undefined ? undefined : accept(connection, from);
+    if (handlers === undefined) socket.destroy();
+    else held.handlers = handlers;
+  });
+  const fd = addon.openTcp({ ...nativeOptions(options), localPort: options.port, listen: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd }, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : options.port,
+    close: () => void server.close(),
+  };
+}
+
+function openSocket(addon: NativeAddon, options: TcpOptions): Socket | Error {
+  try {
+    const fd = addon.openTcp(nativeOptions(options));
+    const constructorOptions: SocketConstructorOpts = { fd, readable: true, writable: true };
+    // Without manualStart Node reads from the descriptor before it is connected.
+    return new Socket({ ...constructorOptions, manualStart: true } as SocketConstructorOpts);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+function wire(socket: Socket, handlers: Omit<TcpHandlers, 'onConnected'>): TcpConnection {
+  let reason = 'closed by the peer';
+  let open = true;
+  socket.setNoDelay(true);
+  socket.on('data', (bytes) => {
+    if (open) handlers.onData(Uint8Array.from(bytes));
+  });
+  socket.on('error', (error) => {
+    reason = error.message;
+  });
+  socket.on('close', () => {
+    if (!open) return;
+    open = false;
+    handlers.onClosed(reason);
+  });
+  return {
+    write(bytes) {
+      if (!open || socket.destroyed || socket.writableEnded) return;
+      socket.write(bytes);
+      if (socket.writableLength > MAX_UNSENT_OCTETS) {
+        socket.destroy(new Error(`the peer left ${socket.writableLength} octets unread`));
+      }
+    },
+    end() {
+      reason = 'closed by us';
+      socket.end();
+    },
+    abort() {
+      reason = 'closed by us';
+      socket.resetAndDestroy();
+    },
+  };
+}
+
+function nativeOptions(options: TcpOptions): NativeTcpOptions {
+  const { localAddress, device, mark, ttl, maxSegment, userTimeoutMs, tos } = options;
+  return {
+    ...(localAddress === undefined ? {} : { localAddress: localAddress.bytes }),
+    ...(device === undefined ? {} : { device }),
+    ...(mark === undefined ? {} : { mark }),
+    ...(ttl === undefined ? {} : { ttl }),
+    ...(maxSegment === undefined ? {} : { maxSegment }),
+    ...(userTimeoutMs === undefined ? {} : { userTimeoutMs }),
+    ...(tos === undefined ? {} : { tos }),
+  };
+}
+
+/** Undefined when the peer is gone already. */
+function remoteOf(socket: Socket): Endpoint | undefined {
+  const address = parseIp(socket.remoteAddress ?? '');
+  return address.ok && socket.remotePort !== undefined
+    ? { address: address.value, port: socket.remotePort }
+    : undefined;
+}
+
+function ignore(): void {
+  // a connection that never was
+}
