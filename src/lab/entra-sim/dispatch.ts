@@ -37,13 +37,13 @@ export function answerRequest(tenant: Tenant, request: IncomingMessage, url: URL
 function tokenAnswer(tenant: Tenant, request: IncomingMessage, method: string, name: string, body: string): Answer {
   if (method !== 'POST') throw new GraphRefusal(405, 'MethodNotAllowed', 'Use POST.');
   if (mediaType(request) !== 'application/x-www-form-urlencoded') throw badRequest('Send a form-encoded body.');
-  return answerToken(decodeURIComponent(name), new URLSearchParams(body), tenant.options, tenant.store, tenant.quirks);
+  return answerToken(decodeSegment(name), new URLSearchParams(body), tenant.options, tenant.store, tenant.quirks);
 }
 
 function graphAnswer(tenant: Tenant, request: IncomingMessage, method: string, url: URL, body: string): Answer {
   if (!url.pathname.toLowerCase().startsWith(GRAPH_ROOT)) throw notFound('the segment is not known under this version');
   authorize(tenant, request, method);
-  const segments = url.pathname.slice(GRAPH_ROOT.length).split('/').map(decodeURIComponent);
+  const segments = url.pathname.slice(GRAPH_ROOT.length).split('/').map(decodeSegment);
   const matching = ROUTES.flatMap((route) => {
     const params = matchPath(route.path.split('/'), segments);
     return params === undefined ? [] : [{ route, params }];
@@ -72,6 +72,14 @@ function authorize({ store, quirks }: Tenant, request: IncomingMessage, method: 
   const allowed = method === 'GET' ? ['NetworkAccess.Read.All'] : [];
   if (!['NetworkAccess.ReadWrite.All', ...allowed].some((role) => quirks.roles.includes(role))) {
     throw new GraphRefusal(403, 'Forbidden', 'Insufficient privileges to complete the operation.');
+  }
+}
+
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw badRequest('The request path has a malformed escape.');
   }
 }
 
