@@ -4,7 +4,7 @@ import { formatObject, identity } from '../fib/format.ts';
 import { describeRefusal, type FibProblem, isHarmless, type Refusal } from '../fib/refusal.ts';
 import type { FibInput, KernelChange, KernelObject } from '../fib/types.ts';
 import { DUMPS, decodeObject, encodeChange } from '../fib/wire/kernel-object.ts';
-import { isRemoval, linkIndex } from '../fib/wire/watch.ts';
+import { isIntruder, isRemoval, linkIndex } from '../fib/wire/watch.ts';
 import type { Clock } from '../io/clock.ts';
 import type { NetlinkMessage } from '../lib/netlink.ts';
 import { after, elapsedMs, type Instant } from '../lib/time.ts';
@@ -109,7 +109,7 @@ export class FibApplier {
     const link = linkIndex(message);
     if (link !== undefined) return this.#input?.tunnels.some((tunnel) => tunnel.interfaceIndex === link) ?? false;
     const decoded = decodeObject(message);
-    if (!decoded.ok || decoded.value === undefined) return false;
+    if (!decoded.ok || decoded.value === undefined) return isIntruder(message);
     const expected = this.#expected.get(identity(decoded.value));
     return isRemoval(message) ? expected !== undefined : expected !== formatObject(decoded.value);
   }

@@ -1,5 +1,6 @@
-import { Reader } from '../../lib/bytes.ts';
-import { host32, type NetlinkMessage, Rtm } from '../../lib/netlink.ts';
+import { Reader, WireError } from '../../lib/bytes.ts';
+import { host32, type NetlinkMessage, Rtm, readAttributes } from '../../lib/netlink.ts';
+import { PROTOCOL, TABLE } from '../types.ts';
 
 /** RTNLGRP_*: the multicast groups that tell of changes to what we keep, IPv4 only. */
 export const WATCHED_GROUPS: readonly number[] = [
@@ -15,6 +16,23 @@ export function linkIndex({ type, payload }: NetlinkMessage): number | undefined
   if ((type !== Rtm.NewLink && type !== Rtm.DelLink) || payload.length < 8) return undefined;
   return host32(new Reader(payload.subarray(4, 8)).u32());
 }
+
+/** A route of another program in our table: it may have replaced one of ours, of whose end the kernel then says nothing. */
+export function isIntruder({ type, payload }: NetlinkMessage): boolean {
+  if (type !== Rtm.NewRoute) return false;
+  try {
+    const r = new Reader(payload);
+    r.skip(5); // struct rtmsg: family, lengths, TOS, table
+    const protocol = r.u8();
+    r.skip(6); // scope, type, flags
+    return protocol !== PROTOCOL && readAttributes(r).u32(RTA_TABLE) === TABLE;
+  } catch (error) {
+    if (error instanceof WireError) return false;
+    throw error;
+  }
+}
+
+const RTA_TABLE = 15;
 
 /** A notification that one of our kinds of object is gone. */
 export const isRemoval = ({ type }: NetlinkMessage): boolean => REMOVALS.has(type);

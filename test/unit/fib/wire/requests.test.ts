@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KernelChange } from '../../../../src/fib/types.ts';
 import { encodeChange } from '../../../../src/fib/wire/kernel-object.ts';
-import { linkIndex } from '../../../../src/fib/wire/watch.ts';
+import { isIntruder, linkIndex } from '../../../../src/fib/wire/watch.ts';
 import { fromHex, toHex } from '../../../../src/lib/bytes.ts';
 import { ip, prefix } from '../../../../src/lib/ip.ts';
 
@@ -72,5 +72,19 @@ describe('linkIndex', () => {
     expect(linkIndex({ type: 16, flags: 0, payload })).toBe(5);
     expect(linkIndex({ type: 16, flags: 0, payload: payload.subarray(0, 7) })).toBeUndefined();
     expect(linkIndex({ type: 24, flags: 0, payload })).toBeUndefined();
+  });
+});
+
+describe('isIntruder', () => {
+  const hex = toHex(encodeChange({ op: 'add', object: ROUTE }).payload);
+  const of = (change: string) => ({ type: 24, flags: 0, payload: fromHex(change) });
+
+  it('is a route of another protocol in our table', () => {
+    const byHand = `${hex.slice(0, 10)}03${hex.slice(12)}`; // protocol 3, boot
+    expect(isIntruder(of(byHand))).toBe(true);
+    expect(isIntruder(of(hex))).toBe(false);
+    expect(isIntruder(of(byHand.replace('08000f00141e', '08000f00fe00')))).toBe(false);
+    expect(isIntruder(of(byHand.slice(0, 20)))).toBe(false);
+    expect(isIntruder({ ...of(byHand), type: 25 })).toBe(false);
   });
 });

@@ -1,0 +1,262 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from './eventually.ts';
+import { run } from './process.ts';
+import { snapshot } from './snapshot.ts';
+
+/*
+ *   namespace fibx<pid>            wan0 192.0.2.10/24 ── wan0p      default via 192.0.2.1
+ *                                  tw0 ── p0   tw1 ── p1            veth pairs stand in for the TUN devices:
+ *                                                                   setting p0 down takes the carrier of tw0
+ */
+const NAMESPACE = `fibx${process.pid}`;
+const DRIVER = new URL('./drivers/fib-apply.mjs', import.meta.url).pathname;
+
+const ROUTES = { '52.96.0.0/14': ['tw0', 'tw1'], '40.96.0.0/13': ['tw0', 'tw1'], '20.20.32.0/19': ['tw1'] };
+const BOTH = {
+  do: 'apply',
+  up: ['tw0', 'tw1'],
+  routes: ROUTES,
+  permits: [
+    ['10.1.20.0/24', 'wan'],
+    ['10.1.0.0/16', 'tunnels'],
+  ],
+};
+const PERMIT_RULES = [
+  '7700: from all fwmark 0x7700/0xff00 lookup main proto 77',
+  '7701: from 169.254.21.1 lookup 7700 proto 77',
+  '7702: from all to 169.254.21.2 lookup 7700 proto 77',
+  '7702: from all to 169.254.22.2 lookup 7700 proto 77',
+  '7720: from 10.1.20.0/24 lookup main proto 77',
+  '7721: from 10.1.0.0/16 lookup 7700 proto 77',
+];
+/** What `ip` shows for BOTH. */
+const HEALTHY = {
+  nexthops: ['id 77000 dev tw0', 'id 77001 dev tw1', 'id 77103 group 77000/77001'],
+  routes: [
+    '169.254.21.2 nhid 77000 src 169.254.21.1',
+    '169.254.22.2 nhid 77001 src 169.254.21.1',
+    '20.20.32.0/19 nhid 77001 src 169.254.21.1',
+    '40.96.0.0/13 nhid 77103 src 169.254.21.1',
+    '52.96.0.0/14 nhid 77103 src 169.254.21.1',
+  ],
+  rules: PERMIT_RULES,
+};
+
+let driver: Driver;
+let before: string;
+
+beforeEach(async () => {
+  await run('ip', ['netns', 'add', NAMESPACE]);
+  await sysctl('net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1');
+  await ip('link set lo up');
+  for (const [name, peer] of [
+    ['wan0', 'wan0p'],
+    ['tw0', 'p0'],
+    ['tw1', 'p1'],
+  ]) {
+    await ip(`link add ${name} type veth peer name ${peer}`);
+    await ip(`link set ${name} up`);
+    await ip(`link set ${peer} up`);
+  }
+  await ip('address add 192.0.2.10/24 dev wan0');
+  await ip('route add default via 192.0.2.1 dev wan0');
+  // Foreign state that looks like ours but is not: it must survive everything below.
+  await ip('route add 198.51.100.0/24 dev wan0 table 7700');
+  await ip('rule add priority 7750 from 198.51.100.0/24 lookup main');
+  await ip('nexthop add id 9 dev wan0');
+  await eventually('the links have carrier', 5_000, async () => !/NO-CARRIER/.test(await ip('link show')));
+  before = await snapshot(NAMESPACE);
+  driver = new Driver();
+});
+
+afterEach(async () => {
+  await driver.stop();
+  await run('ip', ['netns', 'del', NAMESPACE]);
+});
+
+describe('the FIB in a real kernel', () => {
+  it('holds what was asked for, asks for nothing twice, and is exactly as before after clear', async () => {
+    expect(await driver.ask(BOTH)).toEqual({ changed: 16, problems: [] });
+    expect(await kernel()).toEqual(HEALTHY);
+    expect(await driver.ask(BOTH)).toEqual({ changed: 0, problems: [] });
+    const toMicrosoft = 'route get 52.96.1.1 from 169.254.21.1';
+    expect(await ip(toMicrosoft)).toMatch(/^52\.96\.1\.1 from 169\.254\.21\.1 dev tw[01] table 7700 /);
+    expect(await ip(`${toMicrosoft} mark 0x7700`)).toMatch(
+      /^52\.96\.1\.1 from 169\.254\.21\.1 via 192\.0\.2\.1 dev wan0 /,
+    );
+    expect(await driver.ask({ do: 'clear' })).toMatchObject({ problems: [] });
+    expect(await snapshot(NAMESPACE)).toBe(before);
+  });
+
+  it('moves everything off a dead tunnel in one change and back in three', async () => {
+    await driver.ask(BOTH);
+    expect(await driver.ask({ ...BOTH, up: ['tw0'], down: ['tw1'] })).toEqual({ changed: 1, problems: [] });
+    expect(await kernel()).toEqual({
+      ...HEALTHY,
+      nexthops: ['id 77000 dev tw0', 'id 77103 group 77000'],
+      routes: HEALTHY.routes.filter((line) => !line.includes('77001')),
+    });
+    expect(await driver.ask(BOTH)).toEqual({ changed: 4, problems: [] }); // nexthop, group, and the two routes of tw1 alone
+    expect(await kernel()).toEqual(HEALTHY);
+  });
+
+  it('installs the rest while a device has no carrier, and catches up by itself when it has', async () => {
+    await ip('link set p1 down');
+    const result = await driver.ask(BOTH);
+    expect(result).toMatchObject({ problems: [{ code: 'FIB_INTERFACE_DOWN' }] });
+    expect(JSON.stringify(result)).toContain('Carrier for nexthop device is down (ENETDOWN)');
+    expect((await kernel()).routes).toContain('52.96.0.0/14 nhid 77103 src 169.254.21.1');
+    await ip('link set p1 up');
+    await eventually('both tunnels carry routes', 5_000, async () => isEqual(await kernel(), HEALTHY));
+  });
+
+  it('notices carrier loss, which takes nexthops along without a word', async () => {
+    await driver.ask(BOTH);
+    await ip('link set p1 down');
+    await eventually('tw1 is out of the group', 5_000, async () =>
+      (await kernel()).nexthops.includes('id 77103 group 77000'),
+    );
+    await ip('link set p1 up');
+    await eventually('tw1 is back', 5_000, async () => isEqual(await kernel(), HEALTHY));
+  });
+
+  it.each([
+    'nexthop del id 77001',
+    'nexthop del id 77103',
+    'route del 52.96.0.0/14 table 7700',
+    'rule del priority 7721',
+    'address del 169.254.21.1/32 dev tw0',
+    'nexthop flush proto 77',
+    'route replace 52.96.0.0/14 dev wan0 table 7700',
+  ])('repairs after: ip %s', async (command) => {
+    await driver.ask(BOTH);
+    await ip(command);
+    await eventually('the kernel is as wanted again', 5_000, async () => isEqual(await kernel(), HEALTHY));
+    expect(await driver.ask(BOTH)).toEqual({ changed: 0, problems: [] });
+  });
+
+  it('adopts what a killed run left, and clears it without ever having made it', async () => {
+    await driver.ask(BOTH);
+    await driver.kill();
+    driver = new Driver();
+    expect(await driver.ask({ ...BOTH, routes: { '52.96.0.0/14': ['tw0', 'tw1'] } })).toEqual({
+      changed: 2, // the routes no longer wanted
+      problems: [],
+    });
+    await driver.kill();
+    driver = new Driver();
+    await driver.ask({ do: 'clear' });
+    expect(await snapshot(NAMESPACE)).toBe(before);
+  });
+
+  it('cleans up after a run killed in the middle of a large change', async () => {
+    const many = Array.from({ length: 5000 }, (_, i) => [`11.${i >> 8}.${i & 255}.0/24`, ['tw0', 'tw1']]);
+    void driver.ask({ ...BOTH, routes: Object.fromEntries(many) }).catch(() => undefined);
+    await eventually('the first routes are there', 5_000, async () => (await kernel()).routes.length > 0);
+    await driver.kill();
+    driver = new Driver();
+    expect(await driver.ask(BOTH)).toMatchObject({ problems: [] });
+    expect(await kernel()).toEqual(HEALTHY);
+    await driver.ask({ do: 'clear' });
+    expect(await snapshot(NAMESPACE)).toBe(before);
+  });
+
+  it('names the object and the reason when another program holds our nexthop id', async () => {
+    await ip('nexthop add id 77001 dev wan0');
+    const { problems } = (await driver.ask(BOTH)) as { problems: { message: string }[] };
+    expect(problems.map(({ message }) => message)).toEqual([
+      'The kernel refused to add "nexthop id 77001 dev tw1": EEXIST. ' +
+        'Another program holds this id; look at "ip nexthop show id 77001" and remove it there.',
+    ]);
+    expect((await kernel()).routes).toContain('52.96.0.0/14 nhid 77103 src 169.254.21.1');
+    await driver.ask({ do: 'clear' });
+    await ip('nexthop del id 77001');
+    expect(await snapshot(NAMESPACE)).toBe(before);
+  });
+
+  it('sees the interfaces as ip does', async () => {
+    await ip('link set p1 down');
+    const links = (await driver.ask({ do: 'links' })) as { name: string; index: number }[];
+    const wan = { mtu: 1500, up: true, carrier: true, addresses: ['192.0.2.10'], defaultRoute: true };
+    expect(links.find(({ name }) => name === 'wan0')).toMatchObject({ ...wan, gateway: '192.0.2.1' });
+    expect(links.find(({ name }) => name === 'tw1')).toMatchObject({ up: true, carrier: false, defaultRoute: false });
+    const shown = JSON.parse(await ip('-j link show')) as { ifname: string; ifindex: number }[];
+    expect(links.map(({ name, index }) => [name, index]).sort()).toEqual(
+      shown.map(({ ifname, ifindex }) => [ifname, ifindex]).sort(),
+    );
+  });
+});
+
+const ip = (command: string): Promise<string> => run('ip', ['-netns', NAMESPACE, ...command.split(' ')]);
+const sysctl = (...settings: string[]): Promise<string> =>
+  run('sysctl', ['-qw', ...settings], { namespace: NAMESPACE });
+const isEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+interface ShownRoute {
+  readonly dst: string;
+  readonly nhid?: number;
+  readonly prefsrc?: string;
+}
+interface ShownNexthop {
+  readonly id: number;
+  readonly dev?: string;
+  readonly group?: readonly { readonly id: number }[];
+}
+
+/** What `ip` shows of protocol 77, as lines. */
+async function kernel(): Promise<typeof HEALTHY> {
+  const routes: ShownRoute[] = JSON.parse((await ip('-j route show table 7700 proto 77')) || '[]');
+  const nexthops: ShownNexthop[] = JSON.parse((await ip('-j nexthop show proto 77')) || '[]');
+  return {
+    nexthops: nexthops.map(({ id, dev, group }) =>
+      group === undefined ? `id ${id} dev ${dev}` : `id ${id} group ${group.map((member) => member.id).join('/')}`,
+    ),
+    routes: routes.map(({ dst, nhid, prefsrc }) => `${dst} nhid ${nhid} src ${prefsrc}`).sort(),
+    rules: (await ip('rule show'))
+      .split('\n')
+      .filter((line) => line.includes('proto 77'))
+      .map((line) => line.replace(/\s+/g, ' ').trim()),
+  };
+}
+
+/** A process in the namespace that holds the applier. */
+class Driver {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #ended: Promise<void>;
+  readonly #waiting: ((result: unknown) => void)[] = [];
+  #errors = '';
+
+  constructor() {
+    this.#child = spawn('ip', ['netns', 'exec', NAMESPACE, process.execPath, DRIVER]);
+    this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
+    this.#child.stderr.on('data', (chunk) => {
+      this.#errors += chunk;
+    });
+    createInterface({ input: this.#child.stdout }).on('line', (line) => {
+      const answer = JSON.parse(line);
+      if ('result' in answer) this.#waiting.shift()?.(answer.result);
+    });
+  }
+
+  /** The result of one command; rejects with the driver's last words when it ended instead. */
+  ask(command: object): Promise<unknown> {
+    this.#child.stdin.write(`${JSON.stringify(command)}\n`);
+    return Promise.race([
+      new Promise((resolve) => this.#waiting.push(resolve)),
+      this.#ended.then(() => Promise.reject(new Error(`the driver ended: ${this.#errors}`))),
+    ]);
+  }
+
+  async stop(): Promise<void> {
+    this.#child.stdin.end();
+    await this.#ended;
+  }
+
+  /** SIGKILL: nothing gets a chance to clean up. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+}
