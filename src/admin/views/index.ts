@@ -1,0 +1,41 @@
+import type { Agent } from '../../agent/agent.ts';
+import type { AgentEvent, IkeHistoryRow } from '../../agent/event-log.ts';
+import type { AgentViews, EventView, IkeHistoryView } from '../wire.ts';
+import { neighborViews, receivedView } from './bgp.ts';
+import { saViews } from './ipsec.ts';
+import { statusView } from './status.ts';
+
+/** The agent's state in the words of the admin API; everything is computed when asked. */
+export function agentViews(agent: Agent): AgentViews {
+  return {
+    status: () => statusView(agent),
+    ikeHistory: (filter) => agent.log.history(filter).map(historyView),
+    sas: () => saViews(agent),
+    neighbors: () => neighborViews(agent),
+    received: (peer) => receivedView(agent, peer),
+    events: (afterId) => agent.log.after(afterId).map(eventView),
+    subscribe: (listener) => agent.log.subscribe((event) => listener(eventView(event))),
+  };
+}
+
+function historyView(row: IkeHistoryRow): IkeHistoryView {
+  return {
+    time: row.time.toISOString(),
+    tunnel: row.tunnel,
+    exchange: row.exchange,
+    direction: row.direction,
+    message_id: row.messageId,
+    result: row.result,
+    reason: row.reason,
+    spi_i: row.spiI,
+    spi_r: row.spiR,
+    proposal: row.proposal,
+    peer: row.peer,
+    duration_ms: row.durationMs,
+  };
+}
+
+function eventView(event: AgentEvent): EventView {
+  const { id, time, kind, tunnel, message } = event;
+  return { id, time: time.toISOString(), kind, tunnel: tunnel ?? null, message };
+}

@@ -1,0 +1,155 @@
+import type { Config } from '../config/types.ts';
+import type { Clock } from '../io/clock.ts';
+import type { IpAddress } from '../lib/ip.ts';
+import { after, type Instant } from '../lib/time.ts';
+import type { Alarms } from './alarms.ts';
+import type { EventLog } from './event-log.ts';
+import { Path, type PathDeps } from './path.ts';
+import { PeerSource, type PeerSourceDeps, type RegistrationView } from './peer-source.ts';
+import type { Routing } from './routing.ts';
+import { routingPolicy } from './routing-policy.ts';
+import { sameSpec, type TunnelSpec, tunnelSpecs, type ZonePeer } from './tunnel-spec.ts';
+import type { Wans } from './wans.ts';
+
+const TICK_MS = 1_000;
+/** How long a stopping daemon lets BGP's last NOTIFICATION leave. */
+const FAREWELL_MS = 300;
+
+export interface AgentDeps extends PathDeps, PeerSourceDeps {
+  readonly clock: Clock;
+  readonly log: EventLog;
+  readonly alarms: Alarms;
+  readonly routing: Routing;
+  readonly version: string;
+  readonly wans: Wans;
+  /** Lets go of sockets and timers after the last word. */
+  readonly release: () => void;
+}
+
+/**
+ * The daemon: learns Microsoft's half, keeps one path per zone, moves routes. Everything it shows is derived from
+ * the paths, the routing and the event log when asked.
+ */
+export class Agent {
+  readonly startedAt: Date;
+  readonly #deps: AgentDeps;
+  readonly #source: PeerSource;
+  #config: Config;
+  #peers: readonly ZonePeer[] = [];
+  #paths: readonly Path[] = [];
+  #cancelTick: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(config: Config, deps: AgentDeps) {
+    this.#config = config;
+    this.#deps = deps;
+    this.startedAt = deps.clock.wall();
+    this.#source = new PeerSource(deps, (peers) => this.#setPeers(peers));
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+  get paths(): readonly Path[] {
+    return this.#paths;
+  }
+  get routing(): Routing {
+    return this.#deps.routing;
+  }
+  get log(): EventLog {
+    return this.#deps.log;
+  }
+  get alarms(): Alarms {
+    return this.#deps.alarms;
+  }
+  get version(): string {
+    return this.#deps.version;
+  }
+  get registration(): RegistrationView {
+    return this.#source.view;
+  }
+
+  now(): Instant {
+    return this.#deps.clock.now();
+  }
+  wanAddress(wanInterface: string): IpAddress | undefined {
+    return this.#deps.wanAddress(wanInterface);
+  }
+
+  async start(): Promise<void> {
+    await this.#deps.wans.refresh();
+    await this.#adopt(this.#config);
+    this.#tick();
+  }
+
+  /** Takes over a checked configuration: what did not change keeps running untouched. */
+  async reload(config: Config): Promise<void> {
+    this.#config = config;
+    await this.#adopt(config);
+    this.#deps.log.add('info', 'config-applied', 'configuration reloaded');
+  }
+
+  /** Cease to the BGP peers, our objects out of the kernel, DELETE to the IKE peers, devices gone. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#cancelTick?.();
+    this.#source.close();
+    for (const path of this.#paths) path.stopSessions('tunwright is stopping');
+    await this.#farewell();
+    await this.#deps.routing.clear();
+    for (const path of this.#paths) path.stopTunnel();
+    await this.#deps.kernel.restore();
+    this.#deps.release();
+  }
+
+  async #adopt(config: Config): Promise<void> {
+    await this.#deps.kernel.prepare(config);
+    this.#setRoutingPolicy();
+    this.#source.use(config);
+  }
+
+  #setPeers(peers: readonly ZonePeer[]): void {
+    this.#peers = peers;
+    this.#setRoutingPolicy();
+    this.#setPaths(tunnelSpecs(this.#config, peers));
+  }
+
+  #setRoutingPolicy(): void {
+    this.#deps.routing.setPolicy(routingPolicy(this.#config, this.#peers, this.#deps.wanAddress));
+  }
+
+  #setPaths(specs: readonly TunnelSpec[]): void {
+    const kept = this.#paths.filter((path) => specs.some((spec) => sameSpec(spec, path.spec)));
+    for (const path of this.#paths) if (!kept.includes(path)) this.#retire(path);
+    this.#paths = specs.map((spec) => kept.find((path) => sameSpec(spec, path.spec)) ?? new Path(spec, this.#deps));
+    const now = this.now();
+    for (const path of this.#paths) path.tick(now);
+  }
+
+  #retire(path: Path): void {
+    path.stopSessions('the link was changed or removed');
+    path.stopTunnel();
+  }
+
+  #tick(): void {
+    const now = this.now();
+    this.#source.tick(now);
+    for (const path of this.#paths) path.tick(now);
+    this.#cancelTick = this.#deps.clock.wakeAt(after(now, TICK_MS), () => this.#tick());
+  }
+
+  #farewell(): Promise<void> {
+    const { clock } = this.#deps;
+    if (this.#paths.every((path) => path.peers.every((peer) => peer.idle))) return Promise.resolve();
+    return new Promise((resolve) => {
+      const deadline = after(clock.now(), FAREWELL_MS);
+      const check = (): void => {
+        const idle = this.#paths.every((path) => path.peers.every((peer) => peer.idle));
+        if (idle || clock.now() >= deadline) resolve();
+        else clock.wakeAt(after(clock.now(), 10), check);
+      };
+      check();
+    });
+  }
+}

@@ -1,0 +1,150 @@
+import type { BgpConfig } from '../bgp/types.ts';
+import type { Config } from '../config/types.ts';
+import { nobleCrypto } from '../crypto/noble.ts';
+import { nodeCrypto, systemRandom } from '../crypto/node.ts';
+import { WATCHED_GROUPS } from '../fib/wire/watch.ts';
+import { loadAddon } from '../io/addon.ts';
+import { systemClock } from '../io/clock.ts';
+import { readSecretFile, StateDirectory } from '../io/files.ts';
+import { createHttp, type HttpClient } from '../io/http.ts';
+import type { NativeAddon } from '../io/native.ts';
+import { NetlinkSocket } from '../io/netlink.ts';
+import { Sysctl } from '../io/sysctl.ts';
+import { dialTcp } from '../io/tcp.ts';
+import type { HttpRequest, HttpResponse } from '../lib/http.ts';
+import { formatIp } from '../lib/ip.ts';
+import { Rtm } from '../lib/netlink.ts';
+import type { Secret } from '../lib/secret.ts';
+import { Agent } from './agent.ts';
+import { Alarms } from './alarms.ts';
+import type { BgpTransport, BgpTransportHandlers } from './bgp-peer.ts';
+import { EventLog } from './event-log.ts';
+import { FibApplier } from './fib-applier.ts';
+import { KernelSettings } from './kernel-settings.ts';
+import { KeyExport } from './key-export.ts';
+import { Routing } from './routing.ts';
+import { StateStore } from './state-store.ts';
+import { OUTER_MARK } from './tunnel.ts';
+import type { TunnelSpec } from './tunnel-spec.ts';
+import { Wans } from './wans.ts';
+
+const NETLINK_ROUTE = 0;
+const BGP_PORT = 179;
+/** IPv4 and TCP headers: BGP must not depend on path MTU discovery inside the tunnel. */
+const TCP_IP_HEADER_OCTETS = 40;
+const INTERFACE_MESSAGES: ReadonlySet<number> = new Set([Rtm.NewLink, Rtm.DelLink, Rtm.NewAddress, Rtm.DelAddress]);
+/** Unanswered BGP data for so long means the path is gone, whatever the hold timer says (RFC 9687 in spirit). */
+const BGP_USER_TIMEOUT_MS = 60_000;
+/** RFC 4594: network control. */
+const TOS_NETWORK_CONTROL = 0xc0;
+
+export interface AgentOptions {
+  readonly config: Config;
+  readonly stateDirectory: string;
+  readonly version: string;
+}
+
+/** Joins the agent to this machine. Rejects with a sentence when the machine lacks something no retry can bring. */
+export async function createAgent({ config, stateDirectory, version }: AgentOptions): Promise<Agent> {
+  const clock = systemClock;
+  const addon = loadAddon();
+  const log = new EventLog(clock.wall);
+  const alarms = new Alarms(clock.wall);
+  const directory = await StateDirectory.open(stateDirectory);
+  const state = await StateStore.open(directory);
+  const netlink = new NetlinkSocket(addon, {
+    protocol: NETLINK_ROUTE,
+    groups: WATCHED_GROUPS,
+    onNotification: (message) => {
+      applier.notified(message);
+      if (INTERFACE_MESSAGES.has(message.type)) void wans.refresh();
+    },
+    onOverrun: () => applier.resync(),
+  });
+  const onReadError = (error: unknown): void =>
+    log.add('error', 'interfaces-unreadable', `reading the interfaces through rtnetlink failed: ${String(error)}`);
+  const wans = new Wans((request) => netlink.dump(request), clock, onReadError);
+  const applier = new FibApplier({ netlink, clock, onBackground: (result) => routing.noteBackground(result) });
+  const routing = new Routing({ clock, log, applier });
+  const http = pinnedHttp(wans);
+  return new Agent(config, {
+    addon,
+    clock,
+    log,
+    alarms,
+    routing,
+    state,
+    version,
+    wans,
+    crypto: config.crypto.provider === 'noble' ? nobleCrypto : nodeCrypto,
+    random: systemRandom,
+    kernel: new KernelSettings(await Sysctl.open(directory), alarms, log),
+    keyExport: config.debug.exportKeysDir === undefined ? undefined : new KeyExport(config.debug.exportKeysDir),
+    wanAddress: (wanInterface) => wans.address(wanInterface),
+    readSecret: (path) => readSecret(path, log),
+    http: http.exchange,
+    dial: (spec, peer, handlers) => dialBgp(addon, spec, peer, handlers),
+    release: () => {
+      wans.close();
+      netlink.close();
+      http.close();
+    },
+  });
+}
+
+/** From our BGP address through the tunnel's device only: a session can never come up beside its tunnel. */
+function dialBgp(addon: NativeAddon, spec: TunnelSpec, peer: BgpConfig, handlers: BgpTransportHandlers): BgpTransport {
+  const to = { address: peer.peerAddress, port: BGP_PORT };
+  const options = {
+    localAddress: peer.localAddress,
+    device: spec.interface,
+    maxSegment: spec.link.mtu - TCP_IP_HEADER_OCTETS,
+    userTimeoutMs: BGP_USER_TIMEOUT_MS,
+    tos: TOS_NETWORK_CONTROL,
+  };
+  return dialTcp(addon, to, options, handlers);
+}
+
+async function readSecret(path: string, log: EventLog): Promise<Secret> {
+  const { secret, warning } = await readSecretFile(path);
+  if (warning !== undefined) log.add('warn', 'secret-file-mode', warning);
+  return secret;
+}
+
+/** One HTTP client for each WAN and address in use; a new address gets a new client. */
+function pinnedHttp(wans: Wans): {
+  readonly exchange: (wanInterface: string, request: HttpRequest) => Promise<HttpResponse>;
+  readonly close: () => void;
+} {
+  const clients = new Map<string, HttpClient>();
+  return {
+    exchange: async (wanInterface, request) => {
+      const localAddress = wans.address(wanInterface);
+      if (localAddress === undefined) {
+        const detail = `WAN interface ${wanInterface} has no IPv4 address; bring it up or correct wans[].interface`;
+        return { kind: 'unreachable', code: 'ENETDOWN', detail };
+      }
+      const key = `${wanInterface} ${formatIp(localAddress)}`;
+      const client = clients.get(key) ?? createHttp({ device: wanInterface, mark: OUTER_MARK, localAddress });
+      clients.set(key, client);
+      return client(request);
+    },
+    close: () => {
+      for (const client of clients.values()) void client.close();
+    },
+  };
+}
+
+/** Takes what a crashed daemon left out of the kernel and puts back the settings it changed. */
+export async function cleanUp(stateDirectory: string): Promise<void> {
+  const netlink = new NetlinkSocket(loadAddon(), { protocol: NETLINK_ROUTE });
+  try {
+    const applier = new FibApplier({ netlink, clock: systemClock, onBackground: () => undefined });
+    const { problems } = await applier.clear();
+    const [problem] = problems;
+    if (problem !== undefined) throw new Error(problem.message);
+    await (await Sysctl.open(await StateDirectory.open(stateDirectory))).restore();
+  } finally {
+    netlink.close();
+  }
+}

@@ -1,0 +1,32 @@
+import type { IdentityConfig } from '../config/types.ts';
+import type { Identity, IkeConfig } from '../ike/types.ts';
+import type { IpAddress } from '../lib/ip.ts';
+import type { TunnelSpec } from './tunnel-spec.ts';
+
+/** One tunnel's IKE configuration. `auto` identities are addresses: ours as Microsoft registered it, the peer's endpoint. */
+export function ikeConfig(spec: TunnelSpec, localAddress: IpAddress, exportKeys: boolean): IkeConfig {
+  const { ike, ipsec } = spec.link;
+  const publicIp = spec.wan.publicIp === 'auto' ? localAddress : spec.wan.publicIp;
+  return {
+    role: 'initiator',
+    localAddress,
+    remoteAddress: spec.endpoint,
+    localId: identity(ike.localId, publicIp),
+    remoteId: ike.remoteId === 'any' ? 'any' : identity(ike.remoteId, spec.endpoint),
+    psk: spec.psk,
+    ikeSuites: ike.suite.proposals,
+    espSuites: ipsec.suite.proposals,
+    ikeLifetimeMs: ike.lifetimeMs,
+    childLifetimeMs: ipsec.lifetimeMs,
+    dpdIntervalMs: ike.dpdMs,
+    // raw ESP is not in the packet path: everything is UDP-encapsulated, which `encap: esp` is refused for at load time
+    encapsulation: 'udp',
+    exportKeys,
+  };
+}
+
+function identity(configured: IdentityConfig, auto: IpAddress): Identity {
+  if (configured === 'auto' || configured === 'any')
+    return { type: auto.family === 4 ? 'ipv4' : 'ipv6', address: auto };
+  return configured;
+}

@@ -1,0 +1,137 @@
+import type { BgpConfig } from '../bgp/types.ts';
+import type { Random } from '../crypto/types.ts';
+import type { Clock } from '../io/clock.ts';
+import { formatIp } from '../lib/ip.ts';
+import type { Instant } from '../lib/time.ts';
+import { BgpPeer, type BgpTransport, type BgpTransportHandlers } from './bgp-peer.ts';
+import type { EventLog } from './event-log.ts';
+import type { KernelSettings } from './kernel-settings.ts';
+import type { Routing } from './routing.ts';
+import { Tunnel, type TunnelDeps } from './tunnel.ts';
+import type { TunnelSpec } from './tunnel-spec.ts';
+
+/** RFC 4486 subcodes of Cease. */
+const ADMINISTRATIVE_SHUTDOWN = 2;
+const OTHER_CONFIGURATION_CHANGE = 6;
+
+export interface PathDeps extends TunnelDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: EventLog;
+  readonly routing: Routing;
+  /** Opens a TCP connection to port 179 of the peer, bound to the tunnel's device and our BGP address. */
+  readonly dial: (spec: TunnelSpec, config: BgpConfig, handlers: BgpTransportHandlers) => BgpTransport;
+  readonly kernel: KernelSettings;
+}
+
+/**
+ * One way to Microsoft: a tunnel and the BGP sessions that live and die with it.
+ * Order on loss: routes move first, then the sessions end (nobody waits for a hold timer), then the device loses carrier.
+ */
+export class Path {
+  readonly tunnel: Tunnel;
+  readonly peers: readonly BgpPeer[];
+  readonly #deps: PathDeps;
+
+  constructor(spec: TunnelSpec, deps: PathDeps) {
+    this.#deps = deps;
+    this.tunnel = new Tunnel(spec, deps, {
+      onOpened: () => this.#onOpened(),
+      onUp: () => this.#onUp(),
+      onDown: (_, reason) => this.#onDown(reason),
+      onClosed: () => this.#deps.routing.removeTunnel(this.spec.interface),
+    });
+    this.peers = spec.bgpPeers.map((peer) => this.#peer(bgpConfig(spec, peer)));
+  }
+
+  get spec(): TunnelSpec {
+    return this.tunnel.spec;
+  }
+
+  tick(now: Instant): void {
+    this.tunnel.tick(now);
+  }
+
+  /** Tells the peers why (Cease); their last words still need the tunnel, so it stops separately. */
+  stopSessions(text: string): void {
+    for (const peer of this.peers) peer.stop(ADMINISTRATIVE_SHUTDOWN, text);
+  }
+
+  stopTunnel(): void {
+    for (const peer of this.peers) {
+      peer.close();
+      this.#deps.routing.removePeer(formatIp(peer.config.peerAddress));
+    }
+    this.tunnel.stop();
+  }
+
+  #peer(config: BgpConfig): BgpPeer {
+    const { routing, log } = this.#deps;
+    const key = formatIp(config.peerAddress);
+    const tunnel = this.spec.name;
+    const peer = new BgpPeer(config, this.#deps, (handlers) => this.#deps.dial(this.spec, config, handlers), {
+      onUp: (routerId) => {
+        routing.peerUp(key, routerId);
+        log.add('info', 'bgp-up', `BGP session with ${key} (AS ${config.remoteAs}) is established`, tunnel);
+      },
+      onDown: (reason) => {
+        routing.peerDown(key);
+        log.add('warn', 'bgp-down', `BGP session with ${key} ended: ${reason}`, tunnel);
+      },
+      onRoutes: (routes) => routing.update(key, routes.announced, routes.withdrawn),
+      onLog: (event, detail) => log.add('info', event, `${key}: ${detail}`, tunnel),
+    });
+    routing.addPeer(key, this.spec.interface, config);
+    peer.advertise(this.spec.exports);
+    return peer;
+  }
+
+  #onOpened(): void {
+    const device = this.tunnel.device;
+    if (device === undefined) return;
+    void this.#deps.kernel.prepareDevice(this.spec.interface);
+    device.setCarrier(false);
+    this.#deps.routing.addTunnel(this.spec, device.interfaceIndex);
+  }
+
+  #onUp(): void {
+    this.#deps.log.add(
+      'info',
+      'tunnel-up',
+      `tunnel to ${formatIp(this.spec.endpoint)} carries traffic`,
+      this.spec.name,
+    );
+    this.tunnel.device?.setCarrier(true);
+    const applied = this.#deps.routing.setUp(this.spec.interface, true);
+    // the session's source address and the peer's route must be in the kernel before it dials
+    void applied.then(() => {
+      if (this.tunnel.children.length > 0) for (const peer of this.peers) peer.start();
+    });
+  }
+
+  #onDown(reason: string): void {
+    this.#deps.log.add(
+      'error',
+      'tunnel-down',
+      `tunnel to ${formatIp(this.spec.endpoint)} is down: ${reason}`,
+      this.spec.name,
+    );
+    void this.#deps.routing.setUp(this.spec.interface, false);
+    for (const peer of this.peers) peer.stop(OTHER_CONFIGURATION_CHANGE, `tunnel down: ${reason}`, true);
+    this.tunnel.device?.setCarrier(false);
+  }
+}
+
+function bgpConfig(spec: TunnelSpec, peer: TunnelSpec['bgpPeers'][number]): BgpConfig {
+  const { bgp } = spec.link;
+  return {
+    localAs: bgp.asn,
+    remoteAs: peer.asn,
+    localAddress: bgp.localIp,
+    peerAddress: peer.address,
+    routerId: bgp.localIp,
+    holdTimeSec: Math.round(bgp.holdMs / 1000),
+    passive: false,
+    maxPrefixes: bgp.maxPrefixes,
+  };
+}

@@ -1,0 +1,53 @@
+import type { Config, ProbeConfig } from '../config/types.ts';
+import type { FibPermit } from '../fib/types.ts';
+import { formatIp, formatPrefix, hostPrefix, type IpAddress, type Prefix, parseIp } from '../lib/ip.ts';
+import type { RoutingPolicy } from './routing.ts';
+import type { ZonePeer } from './tunnel-spec.ts';
+
+/** Everything about routes that follows from the configuration and the known far ends. */
+export function routingPolicy(
+  config: Config,
+  peers: readonly ZonePeer[],
+  wanAddress: (wanInterface: string) => IpAddress | undefined,
+): RoutingPolicy {
+  const wans = config.wans.flatMap((wan) => {
+    const address = wanAddress(wan.interface);
+    return address === undefined ? [] : [{ prefix: hostPrefix(address), what: `the WAN address ${formatIp(address)}` }];
+  });
+  const endpoints = peers.map(({ endpoint }) => ({
+    prefix: hostPrefix(endpoint),
+    what: `the tunnel endpoint ${formatIp(endpoint)}`,
+  }));
+  const lans = config.networks.flatMap((network) =>
+    network.prefixes.map((prefix) => ({ prefix, what: `the LAN network ${network.name} (${formatPrefix(prefix)})` })),
+  );
+  return {
+    permits: permits(config),
+    statics: config.probes.flatMap(probeTarget),
+    protected: [...wans, ...endpoints, ...lans],
+    allowDefaultRoute: config.remoteNetwork.profiles.includes('internet'),
+  };
+}
+
+/**
+ * Policy rows in order, first match wins. A LAN network that no policy names never sees the learned routes: between
+ * LAN and tunnels the default is to deny.
+ */
+function permits(config: Config): FibPermit[] {
+  return config.policies.flatMap((policy) => {
+    const sources = config.networks.filter((network) => policy.from.includes(network.name));
+    const destinations: readonly (Prefix | undefined)[] = policy.to === 'learned' ? [undefined] : policy.to.prefixes;
+    const use = policy.steer === undefined ? ('tunnels' as const) : ('wan' as const);
+    return sources.flatMap((network) =>
+      network.prefixes.flatMap((source) =>
+        destinations.map((destination) => ({ source, interface: network.interface, destination, use })),
+      ),
+    );
+  });
+}
+
+/** A probe to an address literal is reachable through the tunnels only, so its host route goes there. */
+function probeTarget(probe: ProbeConfig): Prefix[] {
+  const host = parseIp(new URL(probe.http).hostname);
+  return host.ok ? [hostPrefix(host.value)] : [];
+}

@@ -1,0 +1,227 @@
+import {
+  AdjRibIn,
+  asPathLength,
+  evaluateImport,
+  firstAs,
+  type ImportPolicy,
+  type ReceivedRoute,
+} from '../bgp/index.ts';
+import type { BgpConfig, BgpRoute } from '../bgp/types.ts';
+import type { FibInput, FibPermit, FibRoute, FibTunnel } from '../fib/types.ts';
+import type { Clock } from '../io/clock.ts';
+import { hostPrefix, type IpAddress, type Prefix } from '../lib/ip.ts';
+import { LocRib } from '../rib/index.ts';
+import type { RibPath } from '../rib/types.ts';
+import type { EventLog } from './event-log.ts';
+import type { FibApplier, FibResult } from './fib-applier.ts';
+import type { TunnelSpec } from './tunnel-spec.ts';
+
+/** RFC 4271 §5.1.5: what an external route is worth before policy says otherwise. */
+const DEFAULT_LOCAL_PREF = 100;
+
+export interface RoutingDeps {
+  readonly clock: Clock;
+  readonly log: EventLog;
+  readonly applier: Pick<FibApplier, 'apply' | 'clear'>;
+}
+
+/** What policy and configuration say about routes, the same for all peers. */
+export interface RoutingPolicy {
+  readonly permits: readonly FibPermit[];
+  /** Reached through every tunnel whatever BGP says: probe targets. */
+  readonly statics: readonly Prefix[];
+  readonly protected: ImportPolicy['protected'];
+  readonly allowDefaultRoute: boolean;
+}
+
+interface Peer {
+  readonly config: BgpConfig;
+  readonly interface: string;
+  readonly adjRibIn: AdjRibIn;
+  /** BGP Identifier of the running session. */
+  routerId: IpAddress;
+}
+
+/** From what the BGP peers announce and which tunnels are up to what the kernel should hold. */
+export class Routing {
+  readonly #deps: RoutingDeps;
+  readonly #tunnels = new Map<string, FibTunnel & { readonly localAddress: IpAddress }>();
+  readonly #peers = new Map<string, Peer>();
+  readonly #locRib = new LocRib();
+  #policy: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
+  #scheduled: Promise<void> | undefined;
+  #problems: FibResult['problems'] = [];
+  #closed = false;
+
+  constructor(deps: RoutingDeps) {
+    this.#deps = deps;
+  }
+
+  setPolicy(policy: RoutingPolicy): void {
+    this.#policy = policy;
+    void this.#apply();
+  }
+
+  /** The device exists; nothing is routed to it until `setUp`. */
+  addTunnel(spec: TunnelSpec, interfaceIndex: number): void {
+    this.#tunnels.set(spec.interface, {
+      interface: spec.interface,
+      interfaceIndex,
+      up: false,
+      bgpPeers: spec.bgpPeers.map((peer) => peer.address),
+      localAddress: spec.link.bgp.localIp,
+    });
+    void this.#apply();
+  }
+
+  /** Resolves when the kernel holds the result. */
+  setUp(tunnelInterface: string, up: boolean): Promise<void> {
+    const tunnel = this.#tunnels.get(tunnelInterface);
+    if (tunnel !== undefined) this.#tunnels.set(tunnelInterface, { ...tunnel, up });
+    return this.#apply();
+  }
+
+  removeTunnel(tunnelInterface: string): void {
+    this.#tunnels.delete(tunnelInterface);
+    void this.#apply();
+  }
+
+  addPeer(key: string, tunnelInterface: string, config: BgpConfig): void {
+    const routerId = config.peerAddress;
+    this.#peers.set(key, { config, interface: tunnelInterface, adjRibIn: new AdjRibIn(), routerId });
+  }
+
+  removePeer(key: string): void {
+    this.peerDown(key);
+    this.#peers.delete(key);
+  }
+
+  peerUp(key: string, routerId: IpAddress): void {
+    const peer = this.#peers.get(key);
+    if (peer !== undefined) peer.routerId = routerId;
+  }
+
+  update(key: string, announced: readonly BgpRoute[], withdrawn: readonly Prefix[]): void {
+    const peer = this.#peers.get(key);
+    if (peer === undefined) return;
+    const policy = this.#importPolicy(peer.config);
+    const now = this.#deps.clock.now();
+    const accepted: BgpRoute[] = [];
+    const gone = [...withdrawn];
+    for (const route of announced) {
+      const verdict = evaluateImport(route, policy);
+      peer.adjRibIn.announce(route, verdict, now);
+      if (verdict.accepted) accepted.push(route);
+      else gone.push(route.prefix);
+    }
+    for (const prefix of withdrawn) peer.adjRibIn.withdraw(prefix);
+    const routes = accepted.map((route) => ({ prefix: route.prefix, path: ribPath(key, peer, route) }));
+    this.#locRib.update(key, routes, gone);
+    void this.#apply();
+  }
+
+  peerDown(key: string): void {
+    this.#peers.get(key)?.adjRibIn.clear();
+    this.#locRib.removePeer(key);
+    void this.#apply();
+  }
+
+  /** Undefined when there is no such peer. */
+  received(key: string): readonly ReceivedRoute[] | undefined {
+    return this.#peers.get(key)?.adjRibIn.routes();
+  }
+
+  prefixCounts(key: string): { readonly received: number; readonly accepted: number } {
+    const adjRibIn = this.#peers.get(key)?.adjRibIn;
+    return { received: adjRibIn?.size ?? 0, accepted: adjRibIn?.accepted ?? 0 };
+  }
+
+  /** What the kernel does not hold as wanted, first sentence. */
+  get problem(): string | undefined {
+    return this.#problems[0]?.message;
+  }
+
+  /** A result of a repair that nobody asked for. */
+  noteBackground(result: FibResult): void {
+    if (result.changed > 0) {
+      this.#deps.log.add(
+        'warn',
+        'fib-repaired',
+        `${result.changed} kernel object(s) were changed by another hand and put back`,
+      );
+    }
+    this.#note(result);
+  }
+
+  /** Takes everything of ours out of the kernel, for good. */
+  async clear(): Promise<void> {
+    this.#closed = true;
+    this.#note(await this.#deps.applier.clear());
+  }
+
+  /** Changes of one turn of the event loop share one pass; a burst of UPDATEs must not cost one pass each. */
+  #apply(): Promise<void> {
+    this.#scheduled ??= Promise.resolve().then(async () => {
+      this.#scheduled = undefined;
+      if (!this.#closed) this.#note(await this.#deps.applier.apply(this.#fibInput()));
+    });
+    return this.#scheduled;
+  }
+
+  #note(result: FibResult): void {
+    const known = new Set(this.#problems.map((problem) => problem.message));
+    for (const { code, message } of result.problems) {
+      if (!known.has(message)) this.#deps.log.add('error', code, message);
+    }
+    this.#problems = result.problems;
+  }
+
+  #fibInput(): FibInput {
+    const tunnels = [...this.#tunnels.values()];
+    const everywhere = tunnels.map((tunnel) => tunnel.interface);
+    const statics = everywhere.length === 0 ? [] : this.#policy.statics;
+    return {
+      bgpLocalAddresses: tunnels.map((tunnel) => ({ address: tunnel.localAddress, interface: tunnel.interface })),
+      tunnels,
+      routes: [...statics.map((prefix) => ({ prefix, via: everywhere })), ...this.#learned()],
+      permits: this.#policy.permits,
+    };
+  }
+
+  #learned(): FibRoute[] {
+    return this.#locRib.entries().map(({ prefix, multipath }) => ({
+      prefix,
+      via: [...new Set(multipath.flatMap((path) => this.#peers.get(path.peer)?.interface ?? []))],
+    }));
+  }
+
+  #importPolicy(config: BgpConfig): ImportPolicy {
+    const own = [...this.#tunnels.values()].flatMap((tunnel) => [
+      { prefix: hostPrefix(tunnel.localAddress), what: 'our own BGP address' },
+      ...tunnel.bgpPeers.map((address) => ({ prefix: hostPrefix(address), what: "a peer's BGP address" })),
+    ]);
+    return {
+      localAs: config.localAs,
+      remoteAs: config.remoteAs,
+      localAddress: config.localAddress,
+      protected: [...own, ...this.#policy.protected],
+      allowDefaultRoute: this.#policy.allowDefaultRoute,
+      minLength: 1,
+      maxLength: 32,
+    };
+  }
+}
+
+function ribPath(key: string, { config, routerId }: Peer, { attributes }: BgpRoute): RibPath {
+  return {
+    peer: key,
+    nextHop: attributes.nextHop,
+    localPref: DEFAULT_LOCAL_PREF,
+    asPathLength: asPathLength(attributes.asPath),
+    neighborAs: firstAs(attributes.asPath) ?? 0,
+    origin: attributes.origin,
+    med: attributes.med ?? 0,
+    peerRouterId: routerId,
+    peerAddress: config.peerAddress,
+  };
+}

@@ -1,0 +1,130 @@
+import type { Random } from '../crypto/types.ts';
+import type { RegisteredLink } from '../entra/types.ts';
+import { formatIp, parseIp } from '../lib/ip.ts';
+import { Secret } from '../lib/secret.ts';
+
+/** Where state lives: JSON documents by name, written atomically and readable by the owner only. */
+export interface StateDocuments {
+  read(name: string): Promise<unknown>;
+  write(name: string, value: unknown): Promise<void>;
+}
+
+/** Microsoft's last answer, kept so that a restart does not wait for Graph. */
+export interface Registration {
+  readonly remoteNetworkId: string;
+  readonly links: readonly RegisteredLink[];
+}
+
+const REGISTRATION_DOCUMENT = 'registration.json';
+const PSK_DOCUMENT = 'psk.json';
+const PSK_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+/** 48 letters and digits carry 285 bits. */
+const PSK_LENGTH = 48;
+
+/** A uniform pre-shared key of letters and digits only: what every gateway is known to accept. */
+export function generatePsk(random: Random): Secret {
+  let text = '';
+  while (text.length < PSK_LENGTH) {
+    for (const octet of random.bytes(PSK_LENGTH)) {
+      const letter = octet < 4 * PSK_ALPHABET.length ? PSK_ALPHABET[octet % PSK_ALPHABET.length] : undefined;
+      if (letter !== undefined && text.length < PSK_LENGTH) text += letter;
+    }
+  }
+  return Secret.fromText(text);
+}
+
+type PskTable = Readonly<Record<string, readonly string[]>>;
+
+/**
+ * Generated PSKs and the last registration of this box: read once at start, written through. Two documents, so that
+ * the one Graph can tell again may be lost without losing keys.
+ */
+export class StateStore {
+  readonly #documents: StateDocuments;
+  #psks: PskTable;
+  #registration: Registration | undefined;
+
+  private constructor(documents: StateDocuments, psks: PskTable, registration: Registration | undefined) {
+    this.#documents = documents;
+    this.#psks = psks;
+    this.#registration = registration;
+  }
+
+  /** Rejects when a document is damaged: keys in use must never be replaced silently. */
+  static async open(documents: StateDocuments): Promise<StateStore> {
+    const psks = (await documents.read(PSK_DOCUMENT)) ?? {};
+    if (!isPskTable(psks)) {
+      throw new Error(
+        `state document ${PSK_DOCUMENT} is damaged (expected lists of keys by link): restore it from a backup, ` +
+          'or delete it to take the keys over from the tenant again',
+      );
+    }
+    return new StateStore(documents, psks, parseRegistration(await documents.read(REGISTRATION_DOCUMENT)));
+  }
+
+  /** Undefined when there is none, or none that can be understood: Graph is asked again anyway. */
+  get registration(): Registration | undefined {
+    return this.#registration;
+  }
+
+  /** The PSKs of a link, zone 1 first; undefined when none are stored. */
+  psks(link: string): readonly Secret[] | undefined {
+    return this.#psks[link]?.map((text) => Secret.fromText(text));
+  }
+
+  async savePsks(link: string, keys: readonly Secret[]): Promise<void> {
+    const psks = { ...this.#psks, [link]: keys.map((key) => key.revealText()) };
+    await this.#documents.write(PSK_DOCUMENT, psks);
+    this.#psks = psks;
+  }
+
+  async saveRegistration(registration: Registration): Promise<void> {
+    await this.#documents.write(REGISTRATION_DOCUMENT, documentOf(registration));
+    this.#registration = registration;
+  }
+}
+
+function documentOf({ remoteNetworkId, links }: Registration): unknown {
+  const plain = links.map((link) => ({
+    ...link,
+    zones: link.zones.map((zone) => ({
+      ...zone,
+      endpoint: formatIp(zone.endpoint),
+      msftBgpAddress: formatIp(zone.msftBgpAddress),
+    })),
+  }));
+  return { version: 1, remoteNetworkId, links: plain };
+}
+
+function parseRegistration(value: unknown): Registration | undefined {
+  if (!isRecord(value) || value['version'] !== 1) return undefined;
+  const { remoteNetworkId, links } = value;
+  if (typeof remoteNetworkId !== 'string' || !Array.isArray(links)) return undefined;
+  const parsed = links.map(parseLink);
+  return parsed.every((link) => link !== undefined) ? { remoteNetworkId, links: parsed } : undefined;
+}
+
+function parseLink(value: unknown): RegisteredLink | undefined {
+  if (!isRecord(value)) return undefined;
+  const { name, linkId, zones } = value;
+  if (typeof name !== 'string' || typeof linkId !== 'string' || !Array.isArray(zones)) return undefined;
+  const parsed = zones.map(parseZone);
+  return parsed.every((zone) => zone !== undefined) ? { name, linkId, zones: parsed } : undefined;
+}
+
+function parseZone(value: unknown): RegisteredLink['zones'][number] | undefined {
+  if (!isRecord(value)) return undefined;
+  const { zone, endpoint, msftAsn, msftBgpAddress, region } = value;
+  if ((zone !== 1 && zone !== 2) || typeof msftAsn !== 'number' || typeof region !== 'string') return undefined;
+  const endpointIp = parseIp(String(endpoint));
+  const bgpIp = parseIp(String(msftBgpAddress));
+  if (!endpointIp.ok || !bgpIp.ok) return undefined;
+  return { zone, endpoint: endpointIp.value, msftAsn, msftBgpAddress: bgpIp.value, region };
+}
+
+const isPskTable = (value: unknown): value is PskTable =>
+  isRecord(value) &&
+  Object.values(value).every((keys) => Array.isArray(keys) && keys.every((key) => typeof key === 'string'));
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -1,0 +1,91 @@
+import type { Config, LinkConfig, NetworkConfig, WanConfig } from '../config/types.ts';
+import type { RegisteredLink } from '../entra/types.ts';
+import { equalBytes } from '../lib/bytes.ts';
+import { equalIp, type IpAddress, type Prefix } from '../lib/ip.ts';
+import type { Secret } from '../lib/secret.ts';
+
+/** Everything one tunnel needs, resolved from the configuration and Microsoft's answer. Immutable: a change is another spec. */
+export interface TunnelSpec {
+  /** `fiber/1`: link and zone. */
+  readonly name: string;
+  readonly zone: 1 | 2;
+  /** `tw0`… in the order of links and zones. */
+  readonly interface: string;
+  readonly link: LinkConfig;
+  readonly wan: WanConfig;
+  readonly endpoint: IpAddress;
+  readonly psk: Secret;
+  /** Microsoft's BGP speakers behind this endpoint, one or more. */
+  readonly bgpPeers: readonly { readonly address: IpAddress; readonly asn: number }[];
+  readonly exports: readonly Prefix[];
+}
+
+/** One zone of one link, whether Graph said so or the operator wrote it down. */
+export interface ZonePeer {
+  readonly link: LinkConfig;
+  readonly zone: 1 | 2;
+  readonly endpoint: IpAddress;
+  readonly asn: number;
+  readonly bgpAddress: IpAddress;
+  readonly psk: Secret;
+}
+
+/** `psks[i]` belongs to zone i+1 of a link. A registered link that the configuration no longer names is left out. */
+export function registeredPeers(
+  config: Config,
+  registered: readonly RegisteredLink[],
+  psksOf: (link: string) => readonly Secret[],
+): ZonePeer[] {
+  return config.links.flatMap((link) => {
+    const answer = registered.find((candidate) => candidate.name === link.name);
+    const psks = psksOf(link.name);
+    return (answer?.zones ?? []).flatMap((zone) => {
+      const psk = psks[zone.zone - 1];
+      if (psk === undefined) return [];
+      return [
+        { link, zone: zone.zone, endpoint: zone.endpoint, asn: zone.msftAsn, bgpAddress: zone.msftBgpAddress, psk },
+      ];
+    });
+  });
+}
+
+/** One tunnel per distinct endpoint of a link; zones that share an endpoint share the tunnel. */
+export function tunnelSpecs(config: Config, peers: readonly ZonePeer[]): TunnelSpec[] {
+  const specs: TunnelSpec[] = [];
+  for (const peer of peers) {
+    const bgpPeer = { address: peer.bgpAddress, asn: peer.asn };
+    const shared = specs.findIndex((spec) => spec.link === peer.link && equalIp(spec.endpoint, peer.endpoint));
+    const existing = specs[shared];
+    if (existing !== undefined) {
+      specs[shared] = { ...existing, bgpPeers: [...existing.bgpPeers, bgpPeer] };
+      continue;
+    }
+    const wan = config.wans.find((candidate) => candidate.name === peer.link.wan);
+    if (wan === undefined) continue; // the configuration check has refused unknown names
+    specs.push({
+      name: `${peer.link.name}/${peer.zone}`,
+      zone: peer.zone,
+      interface: `tw${specs.length}`,
+      link: peer.link,
+      wan,
+      endpoint: peer.endpoint,
+      psk: peer.psk,
+      bgpPeers: [bgpPeer],
+      exports: exportsOf(config.networks, peer.link),
+    });
+  }
+  return specs;
+}
+
+/** Equal specs need no restart of the tunnel. */
+export function sameSpec(a: TunnelSpec, b: TunnelSpec): boolean {
+  const { psk: pskA, ...openA } = a;
+  const { psk: pskB, ...openB } = b;
+  return equalBytes(pskA.reveal(), pskB.reveal()) && JSON.stringify(openA) === JSON.stringify(openB);
+}
+
+function exportsOf(networks: readonly NetworkConfig[], link: LinkConfig): Prefix[] {
+  return networks
+    .filter((network) => network.advertise && link.bgp.exportNetworks.includes(network.name))
+    .flatMap((network) => network.prefixes);
+}

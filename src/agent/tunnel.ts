@@ -1,0 +1,257 @@
+import type { CryptoProvider, Random } from '../crypto/types.ts';
+import { IkeConnection } from '../ike/index.ts';
+import type { IkeInput, IkeOutput, IkeView } from '../ike/types.ts';
+import type { Clock } from '../io/clock.ts';
+import { type DataPlaneEvent, type DataPlaneTunnel, openTunnel, type SaCounters } from '../io/data-plane.ts';
+import type { NativeAddon } from '../io/native.ts';
+import type { EspSaPair } from '../lib/esp-sa.ts';
+import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
+import { after, elapsedMs, type Instant } from '../lib/time.ts';
+import type { EventLog } from './event-log.ts';
+import { ikeConfig } from './ike-config.ts';
+import type { KeyExport } from './key-export.ts';
+import { Reactor } from './reactor.ts';
+import type { TunnelSpec } from './tunnel-spec.ts';
+
+/** fwmark of everything the daemon itself sends on the WAN: such packets never follow a tunnel's routes. */
+export const OUTER_MARK = 0x7700;
+
+const REOPEN_MS = { first: 1_000, max: 30_000 } as const;
+
+export interface TunnelDeps {
+  readonly addon: NativeAddon;
+  readonly clock: Clock;
+  readonly crypto: CryptoProvider;
+  readonly random: Random;
+  readonly log: EventLog;
+  readonly keyExport: KeyExport | undefined;
+  /** Own address on a WAN interface, undefined while it has none. */
+  readonly wanAddress: (wanInterface: string) => IpAddress | undefined;
+}
+
+/** What the tunnel tells its owner; each is called on the event loop, never from inside another. */
+export interface TunnelEvents {
+  /** The device exists (again); it carries nothing yet. */
+  readonly onOpened: (tunnel: Tunnel) => void;
+  /** A CHILD_SA is installed in both directions. */
+  readonly onUp: (tunnel: Tunnel) => void;
+  /** No CHILD_SA is left. */
+  readonly onDown: (tunnel: Tunnel, reason: string) => void;
+  /** The device is gone. */
+  readonly onClosed: (tunnel: Tunnel) => void;
+}
+
+/** An installed CHILD_SA with its live counters. */
+export interface InstalledChild {
+  readonly pair: EspSaPair;
+  readonly since: Instant;
+  readonly inbound: SaCounters;
+  readonly outbound: SaCounters;
+}
+
+interface Open {
+  readonly kind: 'open';
+  readonly localAddress: IpAddress;
+  readonly device: DataPlaneTunnel;
+  readonly connection: IkeConnection;
+  readonly reactor: Reactor<IkeInput, IkeOutput>;
+  readonly children: InstalledChild[];
+  packetsSeen: bigint;
+}
+type State =
+  | {
+      readonly kind: 'closed';
+      readonly layer: 'wan' | 'ike';
+      readonly reason: string;
+      readonly retryAt: Instant;
+      readonly delayMs: number;
+    }
+  | Open
+  | { readonly kind: 'stopped' };
+
+/**
+ * One tunnel: its TUN device, its IKE connection and the SAs between them. The one owner of that state:
+ * interface, carrier and routes derive from the SAs that live here.
+ */
+export class Tunnel {
+  readonly spec: TunnelSpec;
+  readonly #deps: TunnelDeps;
+  readonly #events: TunnelEvents;
+  #state: State;
+
+  constructor(spec: TunnelSpec, deps: TunnelDeps, events: TunnelEvents) {
+    this.spec = spec;
+    this.#deps = deps;
+    this.#events = events;
+    this.#state = { kind: 'closed', layer: 'wan', reason: 'not started', retryAt: deps.clock.now(), delayMs: 0 };
+  }
+
+  get device(): DataPlaneTunnel | undefined {
+    return this.#state.kind === 'open' ? this.#state.device : undefined;
+  }
+  get localAddress(): IpAddress | undefined {
+    return this.#state.kind === 'open' ? this.#state.localAddress : undefined;
+  }
+  /** The SAs that carry traffic now, newest last; more than one only around a rekey. */
+  get children(): readonly InstalledChild[] {
+    return this.#state.kind === 'open' ? this.#state.children : [];
+  }
+  get ike(): IkeView | undefined {
+    return this.#state.kind === 'open' ? this.#state.connection.view(this.#deps.clock.now()) : undefined;
+  }
+  /** Why there is no device, when there is none. */
+  get problem(): { readonly layer: 'wan' | 'ike'; readonly reason: string } | undefined {
+    return this.#state.kind === 'closed' ? this.#state : undefined;
+  }
+
+  /** Called about once a second: opens when the WAN allows, follows its address, reports inbound traffic to IKE. */
+  tick(now: Instant): void {
+    const state = this.#state;
+    if (state.kind === 'stopped') return;
+    const address = this.#deps.wanAddress(this.spec.wan.interface);
+    if (state.kind === 'closed') {
+      if (now >= state.retryAt) this.#open(address, state.delayMs, now);
+      return;
+    }
+    if (address === undefined || !equalIp(address, state.localAddress)) {
+      const became = address === undefined ? 'has no address any more' : `changed its address to ${formatIp(address)}`;
+      this.#close(state, 'wan', `WAN ${this.spec.wan.name} (${this.spec.wan.interface}) ${became}`, now);
+      return;
+    }
+    const packets = state.children.reduce((sum, child) => sum + child.inbound.packets, 0n);
+    if (packets !== state.packetsSeen) state.reactor.feed({ kind: 'inbound-traffic' });
+    state.packetsSeen = packets;
+  }
+
+  /** Says goodbye to the peer (DELETE) and removes the device. Nothing happens on this tunnel afterwards. */
+  stop(): void {
+    const state = this.#state;
+    if (state.kind === 'open') {
+      state.reactor.feed({ kind: 'stop' });
+      this.#release(state, 'stopped');
+    }
+    this.#state = { kind: 'stopped' };
+  }
+
+  #open(address: IpAddress | undefined, lastDelayMs: number, now: Instant): void {
+    const { wan } = this.spec;
+    if (address === undefined) {
+      const reason = `WAN ${wan.name}: interface ${wan.interface} has no IPv4 address; bring it up or correct wans[].interface`;
+      return this.#stayClosed('wan', reason, lastDelayMs, now);
+    }
+    let device: DataPlaneTunnel;
+    try {
+      device = openTunnel(
+        this.#deps.addon,
+        {
+          interface: this.spec.interface,
+          mtu: this.spec.link.mtu,
+          localAddress: address,
+          remoteAddress: this.spec.endpoint,
+          mark: OUTER_MARK,
+          device: wan.interface,
+          replayWindow: this.spec.link.ipsec.replayWindow,
+        },
+        (event) => this.#onDeviceEvent(device, event),
+      );
+    } catch (error) {
+      return this.#stayClosed('ike', sentence(error), lastDelayMs, now);
+    }
+    const { crypto, random, clock } = this.#deps;
+    const config = ikeConfig(this.spec, address, this.#deps.keyExport !== undefined);
+    const connection = new IkeConnection(config, { crypto, random });
+    const reactor = new Reactor<IkeInput, IkeOutput>(connection, clock, (output) => this.#perform(open, output));
+    const open: Open = {
+      kind: 'open',
+      localAddress: address,
+      device,
+      connection,
+      reactor,
+      children: [],
+      packetsSeen: 0n,
+    };
+    this.#state = open;
+    this.#events.onOpened(this);
+    reactor.feed({ kind: 'start' });
+  }
+
+  #perform(open: Open, output: IkeOutput): void {
+    switch (output.kind) {
+      case 'send':
+        return open.device.sendIke(output.localPort, output.to, output.bytes);
+      case 'keepalive':
+        return open.device.sendKeepalive(output.to);
+      case 'history':
+        return this.#deps.log.addExchange(this.spec.name, output.event);
+      case 'keys':
+        return this.#deps.keyExport?.ike(output.ike);
+      case 'child-up':
+        return this.#install(open, output.child);
+      case 'child-down':
+        return this.#remove(open, output.spiIn, output.reason);
+      case 'stopped':
+        return;
+    }
+  }
+
+  /** Inbound first, so that nothing the peer sends on the new SA is lost; then our own traffic moves over. */
+  #install(open: Open, pair: EspSaPair): void {
+    this.#deps.keyExport?.child(pair);
+    const inbound = open.device.addInbound(pair.inbound);
+    const outbound = open.device.setOutbound(pair);
+    open.children.push({ pair, since: this.#deps.clock.now(), inbound, outbound });
+    if (open.children.length === 1) this.#events.onUp(this);
+  }
+
+  #remove(open: Open, spiIn: number, reason: string): void {
+    const index = open.children.findIndex((child) => child.pair.inbound.spi === spiIn);
+    if (index < 0) return;
+    open.children.splice(index, 1);
+    if (open.children.length === 0) {
+      open.device.clearOutbound();
+      this.#events.onDown(this, reason);
+    }
+    open.device.removeInbound(spiIn);
+  }
+
+  #onDeviceEvent(device: DataPlaneTunnel, event: DataPlaneEvent): void {
+    const state = this.#state;
+    if (state.kind !== 'open' || state.device !== device) return;
+    if (event.kind === 'ike') {
+      state.reactor.feed({ kind: 'datagram', localPort: event.localPort, from: event.from, bytes: event.message });
+      return;
+    }
+    this.#close(
+      state,
+      'ike',
+      `the packet path of ${this.spec.interface} stopped: ${event.message}`,
+      this.#deps.clock.now(),
+    );
+  }
+
+  #close(open: Open, layer: 'wan' | 'ike', reason: string, now: Instant): void {
+    this.#release(open, reason);
+    this.#stayClosed(layer, reason, 0, now);
+  }
+
+  #release(open: Open, reason: string): void {
+    open.reactor.close();
+    if (open.children.length > 0) this.#events.onDown(this, reason);
+    open.device.close();
+    this.#events.onClosed(this);
+  }
+
+  #stayClosed(layer: 'wan' | 'ike', reason: string, lastDelayMs: number, now: Instant): void {
+    const delayMs = Math.min(REOPEN_MS.max, Math.max(REOPEN_MS.first, lastDelayMs * 2));
+    const before = this.#state;
+    if (before.kind !== 'closed' || before.reason !== reason) {
+      this.#deps.log.add('error', 'tunnel-closed', reason, this.spec.name);
+    }
+    this.#state = { kind: 'closed', layer, reason, retryAt: after(now, delayMs), delayMs };
+  }
+}
+
+/** Milliseconds a child has been carrying traffic. */
+export const childAgeMs = (child: InstalledChild, now: Instant): number => elapsedMs(child.since, now);
+
+const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));
