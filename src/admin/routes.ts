@@ -1,0 +1,118 @@
+import { formatIp, parseIp } from '../lib/ip.ts';
+import type { Access } from './peer-cred.ts';
+import type { AgentViews, ErrorView } from './wire.ts';
+
+export interface JsonReply {
+  readonly kind: 'json';
+  readonly status: number;
+  readonly body: unknown;
+}
+export type Reply =
+  | JsonReply
+  /** Server-sent events from the one after `afterId` on. */
+  | { readonly kind: 'events'; readonly afterId: number };
+
+export interface RouteRequest {
+  /** Values of the `{…}` parts of the path. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+export interface Route {
+  readonly method: 'GET';
+  readonly path: string;
+  readonly access: Access;
+  handler(views: AgentViews, request: RouteRequest): Reply;
+}
+
+const DEFAULT_HISTORY = 100;
+const MAX_HISTORY = 1_000;
+
+export const ROUTES: readonly Route[] = [
+  { method: 'GET', path: '/healthz', access: 'read', handler: healthz },
+  { method: 'GET', path: '/v1/status', access: 'read', handler: (views) => json(views.status()) },
+  { method: 'GET', path: '/v1/ike/history', access: 'read', handler: ikeHistory },
+  { method: 'GET', path: '/v1/ipsec/sas', access: 'read', handler: (views) => json(views.sas()) },
+  { method: 'GET', path: '/v1/bgp/neighbors', access: 'read', handler: (views) => json(views.neighbors()) },
+  { method: 'GET', path: '/v1/bgp/neighbors/{ip}/received', access: 'read', handler: received },
+  { method: 'GET', path: '/v1/events', access: 'read', handler: events },
+];
+
+const json = (body: unknown, status = 200): JsonReply => ({ kind: 'json', status, body });
+
+export function refuse(status: number, code: string, message: string): JsonReply {
+  const body: ErrorView = { error: { code, message } };
+  return json(body, status);
+}
+
+/** The route of a path and the values of its variable parts; undefined when no route has this path. */
+export function findRoute(
+  routes: readonly Route[],
+  path: string,
+): { readonly route: Route; readonly params: Readonly<Record<string, string>> } | undefined {
+  for (const route of routes) {
+    const params = matchPath(route.path, path);
+    if (params !== undefined) return { route, params };
+  }
+  return undefined;
+}
+
+function matchPath(pattern: string, path: string): Record<string, string> | undefined {
+  const [wanted, came] = [pattern.split('/'), path.split('/')];
+  if (wanted.length !== came.length) return undefined;
+  const params: Record<string, string> = {};
+  for (const [i, part] of wanted.entries()) {
+    const value = came[i] ?? '';
+    if (part.startsWith('{')) params[part.slice(1, -1)] = value;
+    else if (part !== value) return undefined;
+  }
+  return params;
+}
+
+function healthz(views: AgentViews): Reply {
+  const { health } = views.status();
+  return json({ health }, health === 'down' ? 503 : 200);
+}
+
+function ikeHistory(views: AgentViews, { query }: RouteRequest): Reply {
+  const limit = query.get('limit') ?? String(DEFAULT_HISTORY);
+  if (!/^[1-9]\d{0,3}$/.test(limit) || Number(limit) > MAX_HISTORY) {
+    return refuse(
+      400,
+      'bad-request',
+      `limit: expected a whole number from 1 to ${MAX_HISTORY}, got "${limit.slice(0, 20)}"`,
+    );
+  }
+  return json(views.ikeHistory({ tunnel: query.get('tunnel') ?? undefined, limit: Number(limit) }));
+}
+
+function received(views: AgentViews, { params }: RouteRequest): Reply {
+  const text = params['ip'] ?? '';
+  const peer = parseIp(text);
+  if (!peer.ok) {
+    return refuse(400, 'bad-request', `expected the BGP address of a neighbour, got "${text.slice(0, 60)}"`);
+  }
+  const prefixes = views.received(formatIp(peer.value));
+  if (prefixes !== undefined) return json(prefixes);
+  const known = views.neighbors().map((neighbor) => neighbor.peer);
+  const have = known.length === 0 ? 'there are none yet' : `there are ${known.join(', ')}`;
+  return refuse(404, 'not-found', `no BGP neighbour has the address ${formatIp(peer.value)}: ${have}`);
+}
+
+/** A list for those who ask for JSON, otherwise a stream that goes on after `Last-Event-ID` (or `?after=`). */
+function events(views: AgentViews, { query, headers }: RouteRequest): Reply {
+  const given = query.get('after') ?? headers['last-event-id'] ?? '0';
+  if (typeof given !== 'string' || !/^\d{1,15}$/.test(given)) {
+    return refuse(
+      400,
+      'bad-request',
+      `expected the id of an event as a whole number, got "${String(given).slice(0, 20)}"`,
+    );
+  }
+  const newest = views.events(0).at(-1)?.id ?? 0;
+  // An id from before a restart lies in the future: such a reader has seen nothing of this run.
+  const afterId = Number(given) > newest ? 0 : Number(given);
+  const wantsJson = headers['accept'] === 'application/json';
+  return wantsJson ? json(views.events(afterId)) : { kind: 'events', afterId };
+}

@@ -1,0 +1,102 @@
+import type {
+  AgentViews,
+  EventView,
+  Health,
+  NeighborView,
+  ReceivedPrefixView,
+  StatusView,
+} from '../../../src/admin/wire.ts';
+
+export function statusOf(health: Health): StatusView {
+  return {
+    site: 'lyon-01',
+    version: '0.1.0',
+    health,
+    started_at: '2026-11-22T08:00:00.000Z',
+    registration: {
+      manage: 'create',
+      state: 'registered',
+      detail: 'registered',
+      remote_network: 'lyon-01',
+      remote_network_id: 'c0ffee',
+      connector: 'contoso',
+    },
+    links: [],
+    alarms: [],
+  };
+}
+
+export const NEIGHBOR: NeighborView = {
+  peer: '169.254.21.2',
+  tunnel: 'fiber/1',
+  interface: 'tw0',
+  asn: 65476,
+  local_ip: '169.254.21.1',
+  local_asn: 65010,
+  state: 'established',
+  uptime_s: 272_000,
+  timers: { hold_s: 180, keepalive_s: 60, configured_hold_s: 180 },
+  capabilities: ['ipv4-unicast', 'route-refresh', '4-octet-asn'],
+  counters: { messages_in: 4_600, messages_out: 4_590, updates_in: 3, updates_out: 1, sessions_established: 1 },
+  prefixes: { received: 25, accepted: 25, advertised: 1 },
+  last_error: null,
+};
+
+export const PREFIX: ReceivedPrefixView = {
+  prefix: '13.107.6.152/31',
+  next_hop: '169.254.21.2',
+  as_path: '65476',
+  origin: 'igp',
+  med: null,
+  local_pref: null,
+  communities: [],
+  large_communities: [],
+  accepted: true,
+  reject_reason: null,
+  age_s: 272_000,
+};
+
+export const event = (id: number, message = `event ${id}`): EventView => ({
+  id,
+  time: '2026-11-22T08:00:00.000Z',
+  kind: 'tunnel-up',
+  tunnel: 'fiber/1',
+  message,
+});
+
+/** An agent as the admin server sees it; the test sets what it answers and emits events. */
+export class FakeViews implements AgentViews {
+  health: Health = 'ok';
+  readonly log: EventView[] = [];
+  readonly listeners = new Set<(event: EventView) => void>();
+  historyFilter: { tunnel: string | undefined; limit: number } | undefined;
+
+  emit(next: EventView): void {
+    this.log.push(next);
+    for (const listener of this.listeners) listener(next);
+  }
+
+  status(): StatusView {
+    return statusOf(this.health);
+  }
+  ikeHistory(filter: { tunnel: string | undefined; limit: number }): [] {
+    this.historyFilter = filter;
+    return [];
+  }
+  sas(): [] {
+    return [];
+  }
+  neighbors(): NeighborView[] {
+    return [NEIGHBOR];
+  }
+  received(peer: string): ReceivedPrefixView[] | undefined {
+    return peer === NEIGHBOR.peer ? [PREFIX] : undefined;
+  }
+  events(afterId: number): EventView[] {
+    return this.log.filter((each) => each.id > afterId);
+  }
+  subscribe(listener: (event: EventView) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+}
