@@ -52,7 +52,7 @@ async function exchange(request: HttpRequest, dispatcher: Dispatcher): Promise<H
     const body = await response.body.text();
     return { kind: 'response', status: response.statusCode, headers: flatten(response.headers), body };
   } catch (error) {
-    const failure = failureOf(error);
+    const failure = failureOf(error, request.timeoutMs);
     return { kind: 'unreachable', code: failure.code, detail: describe(request, failure) };
   }
 }
@@ -123,10 +123,11 @@ interface Failure {
   readonly message: string;
 }
 
-function failureOf(error: unknown): Failure {
+function failureOf(error: unknown, timeoutMs: number): Failure {
   if (!(error instanceof Error)) return { code: 'failed', message: String(error) };
   const own = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (error.name === 'TimeoutError' || TIMEOUTS.has(own)) return { code: 'timeout', message: 'no answer in time' };
+  if (error.name === 'TimeoutError') return { code: 'timeout', message: `no answer within ${timeoutMs} ms` };
+  if (TIMEOUTS.has(own)) return { code: 'timeout', message: error.message };
   if (own === 'UND_ERR_RES_EXCEEDED_MAX_SIZE')
     return { code: 'too-large', message: `the answer is larger than ${LARGEST_BODY_OCTETS} octets` };
   if (own === 'UND_ERR_SOCKET') return { code: 'ECONNRESET', message: 'the peer closed the connection' };
@@ -140,8 +141,7 @@ const TLS =
   /^(ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_|HOSTNAME_MISMATCH)/;
 
 /** Without query: it may hold what a log must not. */
-function describe({ method, url, timeoutMs }: HttpRequest, { code, message }: Failure): string {
+function describe({ method, url }: HttpRequest, { message }: Failure): string {
   const { origin, pathname } = URL.canParse(url) ? new URL(url) : { origin: 'an invalid URL', pathname: '' };
-  const limit = code === 'timeout' ? ` within ${timeoutMs} ms` : '';
-  return `${method} ${origin}${pathname}: ${message}${limit}.`;
+  return `${method} ${origin}${pathname}: ${message}.`;
 }

@@ -54,7 +54,7 @@ describe('createHttp', () => {
       expect(await http(get(`${url}${path}?secret=1`, { timeoutMs: 50 }))).toEqual({
         kind: 'unreachable',
         code: 'timeout',
-        detail: `GET ${url}${path}: no answer in time within 50 ms.`,
+        detail: `GET ${url}${path}: no answer within 50 ms.`,
       });
     }
   });
