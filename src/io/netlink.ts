@@ -75,6 +75,8 @@ export class NetlinkSocket {
   readonly #options: NetlinkOptions;
   readonly #pending = new Map<number, Pending>();
   #sequence = 0;
+  /** Settles, never rejects, when the dump before has ended. */
+  #lastDump: Promise<unknown> = Promise.resolve();
 
   /** Throws an `Error` with `code` when the kernel refuses the socket or a group. */
   constructor(addon: NativeAddon, options: NetlinkOptions) {
@@ -100,17 +102,11 @@ export class NetlinkSocket {
     return answers;
   }
 
-  /** All objects of a kind. A dump that changes disturbed is taken again. */
-  async dump(message: NetlinkMessage): Promise<readonly NetlinkMessage[]> {
-    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-      const sequence = this.#nextSequence();
-      const answer = this.#expect(sequence);
-      this.#send([{ ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_DUMP, sequence }]);
-      const { answers, refusal, interrupted } = await answer;
-      if (refusal !== undefined) throw new NetlinkError(refusal);
-      if (!interrupted) return answers;
-    }
-    throw new NetlinkError({ code: 'EINTR', detail: `the state changed during each of ${DUMP_ATTEMPTS} dumps` });
+  /** All objects of a kind. The kernel takes one dump at a time on a socket (EBUSY otherwise), so they queue here. */
+  dump(message: NetlinkMessage): Promise<readonly NetlinkMessage[]> {
+    const answers = this.#lastDump.then(() => this.#dump(message));
+    this.#lastDump = answers.catch(() => undefined);
+    return answers;
   }
 
   /** Sends requests in order without waiting between them; the kernel's answer to each, undefined = done. */
@@ -154,6 +150,19 @@ export class NetlinkSocket {
     this.#requests.close();
     this.#events?.close();
     this.#failAll(new NetlinkError({ code: 'ECANCELED', detail: 'the netlink socket was closed' }));
+  }
+
+  /** A dump that changes disturbed is taken again. */
+  async #dump(message: NetlinkMessage): Promise<readonly NetlinkMessage[]> {
+    for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+      const sequence = this.#nextSequence();
+      const answer = this.#expect(sequence);
+      this.#send([{ ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_DUMP, sequence }]);
+      const { answers, refusal, interrupted } = await answer;
+      if (refusal !== undefined) throw new NetlinkError(refusal);
+      if (!interrupted) return answers;
+    }
+    throw new NetlinkError({ code: 'EINTR', detail: `the state changed during each of ${DUMP_ATTEMPTS} dumps` });
   }
 
   #acknowledged(message: NetlinkMessage): NetlinkFrame {
