@@ -90,6 +90,7 @@ class EspOpener {
   Opened open(const uint8_t* packet, size_t length, uint8_t* out);
 
   ReplayWindow& window() { return window_; }
+  const ReplayWindow& window() const { return window_; }
 
  private:
   AesGcm gcm_;

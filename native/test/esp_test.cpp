@@ -1,0 +1,127 @@
+#include "../core/esp.hpp"
+
+#include <cstring>
+
+#include "check.hpp"
+
+using namespace tunwright;
+
+namespace {
+
+struct Vector {
+  const char* name;
+  uint32_t spi;
+  uint64_t sequence;
+  bool esn;
+  const char* key;
+  const char* salt;
+  const char* inner;
+  const char* wire;
+};
+const Vector kVectors[] = {
+#include "sealed.inc"  // test/vectors/esp/sealed.json
+};
+
+struct Keys {
+  std::vector<uint8_t> key = check::octets(32);
+  std::vector<uint8_t> salt = check::octets(4);
+  SaKeys get(bool esn = false) const { return {.spi = 0x1000, .key = key, .salt = salt, .esn = esn}; }
+};
+
+std::vector<uint8_t> seal(EspSealer& sealer, std::vector<uint8_t> inner) {
+  const size_t length = inner.size();
+  inner.resize(length + kEspTrailerMax, 0xaa);
+  std::vector<uint8_t> out(esp_size(length));
+  const size_t sealed = sealer.seal(inner.data(), length, kNextHeaderIpv4, out.data());
+  for (size_t i = length; i < inner.size(); i++) EXPECT(inner[i] == 0xaa);
+  out.resize(sealed);
+  return out;
+}
+
+}  // namespace
+
+TEST("ESP: seals and opens the golden packets") {
+  for (const Vector& vector : kVectors) {
+    const auto key = check::hex(vector.key);
+    const auto salt = check::hex(vector.salt);
+    const auto inner = check::hex(vector.inner);
+    const auto wire = check::hex(vector.wire);
+    const SaKeys keys{.spi = vector.spi, .key = key, .salt = salt, .esn = vector.esn};
+    EspSealer sealer(keys);
+    sealer.set_next_sequence(vector.sequence);
+    auto buffer = inner;
+    buffer.resize(inner.size() + kEspTrailerMax);
+    std::vector<uint8_t> out(esp_size(inner.size()));
+    const uint8_t next_header = inner[0] >> 4 == 4 ? kNextHeaderIpv4 : kNextHeaderIpv6;
+    EXPECT(sealer.seal(buffer.data(), inner.size(), next_header, out.data()) == wire.size());
+    EXPECT(out == wire);
+
+    EspOpener opener(keys, 64);
+    if (vector.esn && vector.sequence > 64) opener.window().mark(vector.sequence - 1);
+    out = wire;
+    const auto opened = opener.open(out.data(), out.size(), out.data() + kEspHeader);
+    EXPECT(opened.verdict == EspVerdict::ok && opened.length == inner.size() && opened.sequence == vector.sequence);
+    EXPECT(std::memcmp(out.data() + kEspHeader, inner.data(), inner.size()) == 0);
+  }
+}
+
+TEST("ESP: refuses a packet with any octet changed, and then still takes the true one") {
+  const Keys keys;
+  EspSealer sealer(keys.get());
+  EspOpener opener(keys.get(), 64);
+  const auto packet = seal(sealer, check::octets(61));
+  std::vector<uint8_t> scratch(packet.size());
+  for (size_t at = 0; at < packet.size(); at++) {
+    auto changed = packet;
+    changed[at] ^= 0x40;
+    const auto opened = opener.open(changed.data(), changed.size(), scratch.data());
+    EXPECT(opened.verdict == EspVerdict::not_authentic);
+  }
+  EXPECT(opener.open(packet.data(), packet.size(), scratch.data()).verdict == EspVerdict::ok);
+  EXPECT(opener.open(packet.data(), packet.size(), scratch.data()).verdict == EspVerdict::replayed);
+}
+
+TEST("ESP: refuses every truncation without reading past the end") {
+  const Keys keys;
+  EspSealer sealer(keys.get());
+  const auto packet = seal(sealer, check::octets(40));
+  for (size_t length = 0; length < packet.size(); length++) {
+    // A buffer of exactly this length, so that the sanitizer sees a read too many.
+    const std::vector<uint8_t> cut(packet.begin(), packet.begin() + static_cast<ptrdiff_t>(length));
+    std::vector<uint8_t> scratch(length + 1);
+    EspOpener opener(keys.get(), 64);
+    EXPECT(opener.open(cut.data(), cut.size(), scratch.data()).verdict != EspVerdict::ok);
+  }
+}
+
+TEST("ESP: stops before a sequence number would repeat") {
+  const Keys keys;
+  EspSealer sealer(keys.get());
+  sealer.set_next_sequence(UINT32_MAX - 1);
+  EXPECT(!seal(sealer, check::octets(20)).empty());
+  EXPECT(sealer.exhausted());
+  EXPECT(seal(sealer, check::octets(20)).empty());
+}
+
+TEST("ESP: authenticated nonsense in padding and next header is malformed or dummy, never a packet") {
+  const Keys keys;
+  AesGcm gcm(AesGcm::Direction::seal, keys.key);
+  const auto make = [&](uint64_t sequence, const std::vector<uint8_t>& plain) {
+    std::vector<uint8_t> out(kEspHeader + plain.size() + AesGcm::kTag, 0);
+    out[2] = 0x10;
+    out[7] = out[15] = static_cast<uint8_t>(sequence);
+    uint8_t nonce[12];
+    std::memcpy(nonce, keys.salt.data(), 4);
+    std::memcpy(nonce + 4, &out[8], 8);
+    EXPECT(gcm.seal(nonce, {out.data(), 8}, plain.data(), plain.size(), &out[16], &out[16 + plain.size()]));
+    return out;
+  };
+  EspOpener opener(keys.get(), 64);
+  const auto verdict = [&](std::vector<uint8_t> packet) {
+    return opener.open(packet.data(), packet.size(), packet.data() + kEspHeader).verdict;
+  };
+  EXPECT(verdict(make(1, {9, 9, 255, 4})) == EspVerdict::malformed);       // pad length beyond the packet
+  EXPECT(verdict(make(2, {9, 9, 1, 7, 2, 4})) == EspVerdict::malformed);   // padding that does not count
+  EXPECT(verdict(make(3, {9, 9, 0, kNextHeaderNone})) == EspVerdict::dummy);
+  EXPECT(verdict(make(4, {9, 9, 1, 2, 2, 4})) == EspVerdict::ok);
+}
