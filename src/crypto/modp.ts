@@ -64,7 +64,7 @@ export const MODP_GROUPS: Readonly<Record<14 | 24, ModpGroup>> = {
 
 /**
  * The checks of RFC 6989 §2.1 and §2.2: right length, 1 < y < p-1, and y^q = 1 where small subgroups exist
- * (about 1.5 ms; on public data, so that variable time tells nothing).
+ * (about 3 ms; on public data, so that variable time tells nothing).
  */
 export function isValidModpPublicValue(group: ModpGroup, publicValue: Uint8Array): boolean {
   if (publicValue.length !== MODP_OCTETS) return false;

@@ -1,17 +1,20 @@
 import {
   createCipheriv,
   createDecipheriv,
-  createDiffieHellman,
   createECDH,
   createHash,
   createHmac,
+  createPrivateKey,
+  createPublicKey,
   createSecretKey,
+  diffieHellman,
   randomFillSync,
   timingSafeEqual,
 } from 'node:crypto';
 import { concat } from '../lib/bytes.ts';
 import { err, ok } from '../lib/result.ts';
 import { requireCbcArguments, requireGcmArguments } from './arguments.ts';
+import { encodeDhPrivateKey, encodeDhPublicKey } from './dh-key.ts';
 import { ECP_GROUPS, UNCOMPRESSED_POINT } from './ecp.ts';
 import { drawPrivateValue, integerToOctets, octetsToInteger } from './integer.ts';
 import { isValidModpPublicValue, MODP_GROUPS, MODP_OCTETS } from './modp.ts';
@@ -93,18 +96,27 @@ function ecpExchange(group: 19 | 20, random: Random): KeyExchange {
   };
 }
 
-/** RFC 3526 and RFC 5114; OpenSSL drops leading zeros of a public value, the wire wants them (RFC 7296 §3.4). */
+/** RFC 3526 and RFC 5114. g^x is what agreeing with the public value g gives, so that no key has to be taken apart. */
 function modpExchange(group: 14 | 24, random: Random): KeyExchange {
   const parameters = MODP_GROUPS[group];
-  const toOctets = (value: bigint): Uint8Array => integerToOctets(value, MODP_OCTETS);
-  const dh = createDiffieHellman(toOctets(parameters.prime), toOctets(parameters.generator));
-  dh.setPrivateKey(drawPrivateValue(random, parameters.privateLimit));
+  const privateValue = octetsToInteger(drawPrivateValue(random, parameters.privateLimit));
+  const pkcs8 = Buffer.from(encodeDhPrivateKey(parameters, privateValue));
+  const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+  const toThePrivateValue = (base: bigint): Uint8Array => {
+    const spki = Buffer.from(encodeDhPublicKey(parameters, base));
+    const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
+    return integerToOctets(octetsToInteger(diffieHellman({ privateKey, publicKey })), MODP_OCTETS);
+  };
   return {
     group,
-    publicValue: toOctets(octetsToInteger(dh.generateKeys())),
+    publicValue: toThePrivateValue(parameters.generator),
     agree(peerPublicValue) {
       if (!isValidModpPublicValue(parameters, peerPublicValue)) return err('bad-public-value');
-      return ok(toOctets(octetsToInteger(dh.computeSecret(peerPublicValue))));
+      try {
+        return ok(toThePrivateValue(octetsToInteger(peerPublicValue)));
+      } catch {
+        return err('bad-public-value'); // in group 14 OpenSSL also refuses what no power of the generator can be
+      }
     },
   };
 }

@@ -20,7 +20,8 @@ export interface KeyExchange {
   readonly publicValue: Uint8Array;
   /**
    * g^ir for the peer's KE data: 256 octets for MODP (left-padded), the x coordinate for ECP (RFC 5903 §7).
-   * Fails on a wrong length, a point off the curve, or a degenerate public value (0, 1, p-1).
+   * Fails on a wrong length, a point off the curve, a degenerate public value (0, 1, p-1), or one outside the subgroup
+   * of group 24. For other values that no honest peer can send, a provider may fail or not.
    */
   agree(peerPublicValue: Uint8Array): Result<Uint8Array, 'bad-public-value'>;
 }

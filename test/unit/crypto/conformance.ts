@@ -183,10 +183,15 @@ function keyExchange(provider: CryptoProvider): void {
     for (const value of [0n, 1n, prime - 1n, prime, prime + 1n, (1n << 2048n) - 1n])
       expect(secretOf(exchange, integerToOctets(value, 256)), `…${value % 1000n}`).toBe('bad-public-value');
   });
-  it('group 24: a value outside of the subgroup is refused; group 14 has no such values', () => {
+  it('group 24: a value outside of the subgroup is refused, though group 14 takes it', () => {
     const two = integerToOctets(2n, 256);
     expect(secretOf(provider.keyExchange(24, seededRandom('subgroup')), two)).toBe('bad-public-value');
     expect(secretOf(provider.keyExchange(14, seededRandom('subgroup')), two)).toHaveLength(512);
+  });
+  it('group 14: a value that is no power of the generator gives a Result', () => {
+    const minusTwo = integerToOctets(MODP_GROUPS[14].prime - 2n, 256);
+    const outcome = secretOf(provider.keyExchange(14, seededRandom('non-residue')), minusTwo);
+    expect(outcome).toMatch(/^(bad-public-value|[0-9a-f]{512})$/);
   });
 }
 
