@@ -31,6 +31,8 @@ export interface FibApplierOptions {
   readonly onBackground: (result: FibResult) => void;
 }
 
+type Nexthop = Extract<KernelObject, { kind: 'nexthop' }>;
+
 /** Waits between tries after a problem; then only the regular check and link events try again. */
 const RETRY_MS = [10, 50, 200, 1000] as const;
 /** From the first sign of a foreign change to the repair: a burst of changes costs one. */
@@ -52,6 +54,8 @@ export class FibApplier {
   #input: FibInput | undefined;
   /** Lines by identity of what the last pass wanted, to tell foreign changes from echoes of ours. */
   #expected: ReadonlyMap<string, string> = new Map();
+  /** What the last pass wanted of this kind. */
+  #nexthops: readonly Nexthop[] = [];
   #running: Promise<FibResult> | undefined;
   #following: Promise<FibResult> | undefined;
   #tries = 0;
@@ -173,7 +177,7 @@ export class FibApplier {
   async #converge(): Promise<FibResult> {
     const unusable = new Set<number>();
     const problems: FibProblem[] = [];
-    let changed = 0;
+    let changed = await this.#dropDead();
     for (;;) {
       const wanted = this.#wanted(unusable);
       const changes = diff(await this.observe(), wanted);
@@ -190,12 +194,23 @@ export class FibApplier {
     }
   }
 
+  /** Failover first: takes dead tunnels out of all groups before anything that grows with the number of routes. */
+  async #dropDead(): Promise<number> {
+    const up = new Set(this.#input?.tunnels.filter((tunnel) => tunnel.up).map((tunnel) => tunnel.interfaceIndex));
+    const dead = this.#nexthops.filter(({ interfaceIndex }) => !up.has(interfaceIndex));
+    if (dead.length === 0) return 0;
+    const refused = await this.#batch(dead.map((object) => ({ op: 'delete', object })));
+    return dead.length - refused.length; // a refusal shows again in the difference
+  }
+
   #wanted(unusable: ReadonlySet<number>): KernelObject[] {
+    this.#nexthops = [];
     if (this.#input === undefined) return [];
     const tunnels = this.#input.tunnels.map((tunnel) =>
       unusable.has(tunnel.interfaceIndex) ? { ...tunnel, up: false } : tunnel,
     );
     const objects = desired({ ...this.#input, tunnels });
+    this.#nexthops = objects.filter((object) => object.kind === 'nexthop');
     this.#expected = new Map(objects.map((object) => [identity(object), formatObject(object)]));
     return objects;
   }

@@ -32,6 +32,7 @@ export class Path {
   readonly tunnel: Tunnel;
   readonly peers: readonly BgpPeer[];
   readonly #deps: PathDeps;
+  #retired = false;
 
   constructor(spec: TunnelSpec, deps: PathDeps) {
     this.#deps = deps;
@@ -54,6 +55,7 @@ export class Path {
 
   /** Tells the peers why (Cease); their last words still need the tunnel, so it stops separately. */
   stopSessions(text: string): void {
+    this.#retired = true;
     for (const peer of this.peers) peer.stop(ADMINISTRATIVE_SHUTDOWN, text);
   }
 
@@ -66,20 +68,19 @@ export class Path {
   }
 
   #peer(config: BgpConfig): BgpPeer {
-    const { routing, log } = this.#deps;
+    const { routing } = this.#deps;
     const key = formatIp(config.peerAddress);
-    const tunnel = this.spec.name;
     const peer = new BgpPeer(config, this.#deps, (handlers) => this.#deps.dial(this.spec, config, handlers), {
       onUp: (routerId) => {
         routing.peerUp(key, routerId);
-        log.add('info', 'bgp-up', `BGP session with ${key} (AS ${config.remoteAs}) is established`, tunnel);
+        this.#say('info', 'bgp-up', `BGP session with ${key} (AS ${config.remoteAs}) is established`);
       },
       onDown: (reason) => {
         routing.peerDown(key);
-        log.add('warn', 'bgp-down', `BGP session with ${key} ended: ${reason}`, tunnel);
+        this.#say(this.#retired ? 'info' : 'warn', 'bgp-down', `BGP session with ${key} ended: ${reason}`);
       },
       onRoutes: (routes) => routing.update(key, routes.announced, routes.withdrawn),
-      onLog: (event, detail) => log.add('info', event, `${key}: ${detail}`, tunnel),
+      onLog: (event, detail) => this.#say('info', event, `${key}: ${detail}`),
     });
     routing.addPeer(key, this.spec.interface, config);
     peer.advertise(this.spec.exports);
@@ -95,12 +96,7 @@ export class Path {
   }
 
   #onUp(): void {
-    this.#deps.log.add(
-      'info',
-      'tunnel-up',
-      `tunnel to ${formatIp(this.spec.endpoint)} carries traffic`,
-      this.spec.name,
-    );
+    this.#say('info', 'tunnel-up', `tunnel to ${formatIp(this.spec.endpoint)} carries traffic`);
     this.tunnel.device?.setCarrier(true);
     const applied = this.#deps.routing.setUp(this.spec.interface, true);
     // the session's source address and the peer's route must be in the kernel before it dials
@@ -110,15 +106,15 @@ export class Path {
   }
 
   #onDown(reason: string): void {
-    this.#deps.log.add(
-      'error',
-      'tunnel-down',
-      `tunnel to ${formatIp(this.spec.endpoint)} is down: ${reason}`,
-      this.spec.name,
-    );
+    const level = this.#retired ? 'info' : 'error';
+    this.#say(level, 'tunnel-down', `tunnel to ${formatIp(this.spec.endpoint)} is down: ${reason}`);
     void this.#deps.routing.setUp(this.spec.interface, false);
     for (const peer of this.peers) peer.stop(OTHER_CONFIGURATION_CHANGE, `tunnel down: ${reason}`, true);
     this.tunnel.device?.setCarrier(false);
+  }
+
+  #say(level: 'info' | 'warn' | 'error', kind: string, message: string): void {
+    this.#deps.log.add(level, kind, message, this.spec.name);
   }
 }
 
