@@ -12,8 +12,8 @@ const GET_NEW: Readonly<Record<number, number>> = { 22: 20, 26: 24, 34: 32, 106:
 /** A kernel behind netlink: dumps what the model holds, applies the requests it was taught to read. */
 export class FakeRouteNetlink implements RouteNetlink {
   readonly kernel = new KernelModel([]);
-  /** Lines of the changes that arrived, refused ones too. */
-  readonly requests: string[] = [];
+  /** Dumps, and lines of the changes that arrived, refused ones too. */
+  readonly log: string[] = [];
   /** Interfaces without carrier. */
   readonly down = new Set<number>();
   /** Answers to changes of these objects, by line. */
@@ -31,12 +31,17 @@ export class FakeRouteNetlink implements RouteNetlink {
     }
   }
 
+  get requests(): string[] {
+    return this.log.filter((line) => line !== 'dump');
+  }
+
   lines(): string[] {
     return this.kernel.objects().map((object) => formatObject(object));
   }
 
   async dump(request: NetlinkMessage): Promise<NetlinkMessage[]> {
     this.#failIfBroken();
+    this.log.push('dump');
     const messages = this.kernel.objects().map((object) => encodeChange({ op: 'add', object }));
     return messages.filter(({ type }) => type === GET_NEW[request.type]);
   }
@@ -50,7 +55,7 @@ export class FakeRouteNetlink implements RouteNetlink {
     const change = this.#known.get(keyOf(request));
     if (change === undefined) throw new Error(`request nobody taught: ${keyOf(request)}`);
     const { op, object } = change;
-    this.requests.push(`${op === 'delete' ? 'delete' : 'set'} ${formatObject(object)}`);
+    this.log.push(`${op === 'delete' ? 'delete' : 'set'} ${formatObject(object)}`);
     const refusal = this.refuse.get(formatObject(object));
     if (refusal !== undefined) return refusal;
     if (object.kind === 'nexthop' && op !== 'delete' && this.down.has(object.interfaceIndex))

@@ -36,6 +36,15 @@ describe('FibApplier', () => {
     ]);
   });
 
+  it('takes a dead tunnel out of every group before it reads or computes anything', async () => {
+    const { applier, netlink } = setUp();
+    await applier.apply(BOTH);
+    netlink.log.length = 0;
+    expect(await applier.apply(ONE_DOWN)).toEqual({ changed: 1, problems: [] });
+    expect(netlink.log).toEqual(['delete nexthop id 77001 dev if11', 'dump', 'dump', 'dump', 'dump']);
+    expect(netlink.lines().sort()).toEqual(linesOf(ONE_DOWN).sort());
+  });
+
   it('installs everything else when one tunnel has no carrier yet, says so, and retries with bounded delays', async () => {
     const { applier, netlink, clock, background } = setUp();
     netlink.down.add(11);
@@ -106,12 +115,15 @@ describe('FibApplier', () => {
   it('runs one pass at a time and lets only the last waiting input count', async () => {
     const { applier, netlink } = setUp();
     const first = applier.apply(BOTH);
-    const second = applier.apply(twoZones({ tunnels: [tunnel(0)] }));
+    const overtaken = twoZones({ permits: [permit('10.9.0.0/16', 'tunnels')] });
+    netlink.teach(desired(overtaken));
+    const second = applier.apply(overtaken);
     const third = applier.apply(ONE_DOWN);
     expect(await second).toBe(await third);
     await first;
     expect(netlink.lines().sort()).toEqual(linesOf(ONE_DOWN).sort());
-    expect(netlink.requests.filter((line) => line.startsWith('set'))).toHaveLength(desired(BOTH).length);
+    expect(netlink.log.filter((line) => line === 'dump')).toHaveLength(8);
+    expect(netlink.log.filter((line) => line.includes('10.9.0.0/16'))).toEqual([]);
   });
 
   it('clears all that is ours and stays away afterwards', async () => {
