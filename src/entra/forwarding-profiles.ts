@@ -56,13 +56,14 @@ export function* associateProfiles(
 
   yield* converge(session, 'the profile association', function* (): Procedure<Look<undefined>> {
     const associated = yield* readAll(session, { url, what: 'reading the profiles of the remote network' });
-    const present = associated.map((profile) => textAt(profile, 'id'));
+    const present = associated.flatMap((profile) => textAt(profile, 'id') ?? []);
     const complete = profileIds.every((id) => present.includes(id));
-    const exact = complete && present.every((id) => id !== undefined && profileIds.includes(id));
+    const exact = complete && present.every((id) => profileIds.includes(id));
     if (exact || (complete && manage !== 'create')) return { kind: 'reached', value: undefined };
     if (manage === 'read-only') throw notAssociated();
+    const target = manage === 'create' ? profileIds : [...new Set([...present, ...profileIds])];
     if (tried === 'nothing') {
-      return { kind: 'act', write: () => patchProfiles(session, url, profileIds, () => (tried = 'set')) };
+      return { kind: 'act', write: () => patchProfiles(session, url, target, () => (tried = 'set')) };
     }
     // Whether one PATCH replaces the set or adds to it is not documented; left-overs prove the latter.
     if (tried === 'set' && complete) {

@@ -157,13 +157,30 @@ describe('what the service may do', () => {
     expect(driver.progress.filter((detail) => detail.includes('none yet'))).toHaveLength(1);
   });
 
-  it('does not create a link twice when the list lags behind', async () => {
+  it('creates nothing twice when lists lag behind, and pauses between looks', async () => {
     const sim = await start({ quirks: { listLag: 3 } });
     const driver = drive(sim);
     expect((await driver.run()).kind).toBe('registered');
-    expect(driver.requests.filter(({ method, url }) => method === 'POST' && url.endsWith('/deviceLinks'))).toHaveLength(
-      1,
-    );
+    expect(graphMethods(driver).filter((method) => method === 'POST')).toHaveLength(2);
+    expect([sim.store.networks.size, links(sim).length]).toEqual([1, 1]);
+    expect(driver.now).toBeGreaterThanOrEqual(2 * (1000 + 2000));
+  });
+
+  it.each([409, 500, 404])('goes on when a %i hides that a link was deleted', async (status) => {
+    const sim = await start();
+    await drive(sim).run();
+    sim.faults.add({ method: 'DELETE', effect: { kind: 'answer', status, when: 'after' } });
+    const driver = drive(sim, wantedNetwork({ links: [wantedLink({ cpeAsn: 65011 })] }));
+    expect((await driver.run()).kind).toBe('registered');
+    expect(links(sim).map(({ bgpConfiguration }) => bgpConfiguration.asn)).toEqual([65011]);
+    expect(graphMethods(driver).filter((method) => method === 'DELETE')).toHaveLength(1);
+  });
+
+  it('tells two links apart that have the same BGP addresses', async () => {
+    const sim = await start();
+    const lte = wantedLink({ name: 'lte', cpePublicIp: ip('203.0.113.11') });
+    const outcome = registered(await drive(sim, wantedNetwork({ links: [wantedLink(), lte] })).run());
+    expect(zonesOf(outcome).map((zone) => zone.split(' ')[1])).toEqual([1, 2, 3, 4].map((n) => `198.51.100.${n}`));
   });
 
   it.each(['remoteNetworks', 'deviceLinks'])('does not create %s twice when a 500 hides the success', async (path) => {
@@ -207,12 +224,16 @@ describe('what the service may do', () => {
     expect(sim.store.networks.size).toBe(4);
   });
 
-  it('sends the token to no other host than the configured Graph', async () => {
-    const sim = await start({ quirks: { pageSize: 1, nextLinkOrigin: 'https://graph.microsoft.com.evil.example' } });
-    const driver = drive(sim);
-    expect(failed(await driver.run())).toMatchObject({ code: 'ENTRA_FOREIGN_NEXT_LINK' });
-    expect(driver.requests.filter(({ url }) => !url.startsWith(`${sim.url}/`))).toEqual([]);
-  });
+  it.each(['https://evil.example', 'PREFIX0', 'PREFIX@evil.example'])(
+    'sends the token to no other host: %s',
+    async (origin) => {
+      const sim = await start({ quirks: { pageSize: 1 } });
+      sim.quirks.nextLinkOrigin = origin.replace('PREFIX', sim.url);
+      const driver = drive(sim);
+      expect(failed(await driver.run())).toMatchObject({ code: 'ENTRA_FOREIGN_NEXT_LINK' });
+      expect(driver.requests.filter(({ url }) => !url.startsWith(`${sim.url}/`))).toEqual([]);
+    },
+  );
 
   it.each([401, 'revoked'] as const)('gets a new token when the old one is no longer accepted (%s)', async (how) => {
     const sim = await start();
@@ -363,7 +384,7 @@ describe('manage', () => {
     expect((await drive(sim, wantedNetwork({ manage: 'adopt' })).run()).kind).toBe('registered');
     const [network] = sim.store.networks.values();
     expect(network?.links.map(({ name }) => name)).toEqual(['fiber']);
-    expect(new Set(network?.profileIds)).toContain(profileId(sim, 'm365'));
+    expect(new Set(network?.profileIds)).toEqual(new Set([internet, profileId(sim, 'm365')]));
   });
 
   it('read-only registers from what is there, without a write', async () => {

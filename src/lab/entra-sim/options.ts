@@ -25,7 +25,7 @@ export interface Quirks {
   linkCreateAnswer: 201 | 204;
   /** Reads of `connectivityConfiguration` that do not show a new link yet. */
   emptyPolls: number;
-  /** Reads of the list of links that do not show a new one yet. */
+  /** Reads of a list that do not show a new remote network or link yet. */
   listLag: number;
   /** Zone 2 before zone 1 in `localConfigurations`. */
   swapZones: boolean;

@@ -58,9 +58,8 @@ function listProfiles(request: GraphRequest): GraphAnswer {
 }
 
 function listNetworks(request: GraphRequest): GraphAnswer {
-  return collection(request, page([...request.store.networks.values()], request), (network) =>
-    networkJson(network, request),
-  );
+  const networks = takeVisible([...request.store.networks.values()]);
+  return collection(request, page(networks, request), (network) => networkJson(network, request));
 }
 
 /** Deep insert: profiles and links in the same request; the answer never shows them. */
@@ -90,10 +89,8 @@ function deleteNetwork(request: GraphRequest): GraphAnswer {
 }
 
 function listLinks(request: GraphRequest): GraphAnswer {
-  const links = networkOf(request).links;
-  const visible = links.filter((link) => link.hiddenLists === 0);
-  for (const link of links) link.hiddenLists = Math.max(0, link.hiddenLists - 1);
-  return collection(request, page(visible, request), (link) => linkJson(link, request.quirks));
+  const links = takeVisible(networkOf(request).links);
+  return collection(request, page(links, request), (link) => linkJson(link, request.quirks));
 }
 
 function createLink(request: GraphRequest): GraphAnswer {
@@ -156,6 +153,13 @@ function getConnectivity(request: GraphRequest): GraphAnswer {
 
 const networkOf = ({ store, params }: GraphRequest): SimNetwork => store.network(params['network'] ?? '');
 const linkOf = (request: GraphRequest) => request.store.link(networkOf(request), request.params['link'] ?? '');
+
+/** What a list shows by now; counts the look. */
+function takeVisible<T extends { hiddenLists: number }>(items: readonly T[]): T[] {
+  const visible = items.filter((item) => item.hiddenLists === 0);
+  for (const item of items) item.hiddenLists = Math.max(0, item.hiddenLists - 1);
+  return visible;
+}
 
 function collection<T>(request: GraphRequest, found: CollectionPage<T>, json: (item: T) => object): GraphAnswer {
   const next = found.nextLink === undefined ? {} : { '@odata.nextLink': found.nextLink };

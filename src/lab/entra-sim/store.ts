@@ -25,7 +25,7 @@ export interface SimLink extends DeviceLinkBody {
   readonly lastModifiedDateTime: string;
   /** Zone 1 first. */
   readonly gateways: readonly SimGateway[];
-  /** `connectivityConfiguration` and the list of links do not show it for so many more reads. */
+  /** `connectivityConfiguration` does not show it for so many more reads, and the list of links for so many. */
   hiddenPolls: number;
   hiddenLists: number;
 }
@@ -36,6 +36,8 @@ export interface SimNetwork {
   readonly region: string;
   lastModifiedDateTime: string;
   profileIds: string[];
+  /** The list of networks does not show it for so many more reads. */
+  hiddenLists: number;
   readonly links: SimLink[];
 }
 
@@ -86,7 +88,15 @@ export class SimStore {
       throw badRequest(`The tenant already has ${MAX_NETWORKS} remote networks, which is the maximum.`);
     }
     const id = randomUUID();
-    const network = { id, name, region, lastModifiedDateTime: timestamp(), profileIds: [...profileIds], links: [] };
+    const network: SimNetwork = {
+      id,
+      name,
+      region,
+      lastModifiedDateTime: timestamp(),
+      profileIds: [...profileIds],
+      hiddenLists: this.#quirks.listLag,
+      links: [],
+    };
     this.networks.set(id, network);
     return network;
   }
