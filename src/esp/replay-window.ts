@@ -14,6 +14,7 @@ export class ReplayWindow {
   readonly #size: bigint;
   /** One word more than the window: the word that slides in is cleared without losing bits that still count. */
   readonly #words: Uint32Array;
+  /** Largest number marked, 0 before the first. */
   #highest = 0n;
 
   /** `size` in packets: 64 to 65536, a power of two. */
@@ -22,11 +23,6 @@ export class ReplayWindow {
       throw new RangeError(`the replay window must be a power of two from 64 to 65536, not ${size}`);
     this.#size = BigInt(size);
     this.#words = new Uint32Array(size / Number(WORD_BITS) + 1);
-  }
-
-  /** The highest sequence number marked, 0 before the first. */
-  get highest(): bigint {
-    return this.#highest;
   }
 
   check(sequence: bigint): ReplayVerdict {
