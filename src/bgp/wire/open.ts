@@ -63,9 +63,10 @@ export function encodeOpen(w: Writer, open: OpenMessage): void {
 /** RFC 5492 capabilities of all parameters together, in the short or the extended (RFC 9072) layout. */
 function decodeParameters(r: Reader): Result<Capability[], ProtocolError> {
   const length = r.u8();
+  const start = r.position;
   const body = r.rest();
   const extended = length === EXTENDED && body[0] === EXTENDED;
-  const parameters = extended ? new Reader(body.subarray(1)) : new Reader(body);
+  const parameters = extended ? new Reader(body.subarray(1), start + 1) : new Reader(body, start);
   const total = extended ? parameters.u16() : length;
   if (total !== parameters.remaining) throw parameters.error('parameters-length');
   const capabilities: Capability[] = [];
