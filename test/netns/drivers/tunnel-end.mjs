@@ -1,5 +1,6 @@
 // One end of a tunnel with static keys, for the data plane's namespace test. Options come as JSON in the first argument;
-// each line on standard input is a command, each line on standard output a JSON answer.
+// each line on standard input is a command, each line on standard output a JSON value.
+import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -11,8 +12,7 @@ const addon = createRequire(import.meta.url)('node-gyp-build')(native);
 const options = JSON.parse(process.argv[2]);
 const bytes = (hex) => Uint8Array.from(Buffer.from(hex, 'hex'));
 const address = (text) => Uint8Array.from(text.split('.'), Number);
-const say = (value) =>
-  process.stdout.write(`${JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? Number(v) : v))}\n`);
+const remote = address(options.remote);
 const sa = ({ spi, key, salt }) => ({ spi, key: bytes(key), salt: bytes(salt), esn: false, replayWindow: 1024 });
 
 const tunnel = addon.openTunnel(
@@ -20,30 +20,65 @@ const tunnel = addon.openTunnel(
     interface: options.interface,
     mtu: options.mtu,
     localAddress: address(options.local),
-    ...(options.responder ? {} : { remoteAddress: address(options.remote) }),
+    ...(options.responder ? {} : { remoteAddress: remote }),
   },
-  (event) => say(event.kind === 'ike' ? { ...event, message: Buffer.from(event.message).toString('hex') } : event),
+  (event) => say({ event: event.kind === 'ike' ? { ...event, ...texts(event) } : event }),
 );
 const inbound = tunnel.addInbound(sa(options.inbound));
-const outbound = tunnel.setOutbound(sa(options.outbound), 'udp', address(options.remote), 4500);
+let outbound = tunnel.setOutbound(sa(options.outbound), 'udp', remote, 4500);
 
 const commands = {
   counters: () => say({ tunnel: [...tunnel.counters], inbound: [...inbound], outbound: [...outbound] }),
-  ike: (port) => tunnel.sendIke(Number(port), address(options.remote), Number(port), bytes('00112233')),
-  keepalive: () => tunnel.sendKeepalive(address(options.remote), 4500),
+  ike: (port, hex) => tunnel.sendIke(Number(port), remote, Number(port), bytes(hex)),
+  keepalive: () => tunnel.sendKeepalive(remote, 4500),
   carrier: (up) => tunnel.setCarrier(up === 'up'),
   clear: () => tunnel.clearOutbound(),
+  restore: () => {
+    outbound = tunnel.setOutbound(sa(options.outbound), 'udp', remote, 4500);
+  },
+  forge: (sequence, damage) => forge(BigInt(sequence), damage === 'damaged'),
+  threads: (name) => say({ threads: threadsNamed(name) }),
   close: () => {
     const start = performance.now();
     tunnel.close();
     say({ closedMs: performance.now() - start });
-    input.close();
   },
-  cpu: () => say(process.cpuUsage()),
+  exit: () => input.close(),
 };
 const input = createInterface({ input: process.stdin });
 input.on('line', (line) => {
   const [name, ...rest] = line.split(' ');
   commands[name](...rest);
 });
+input.on('close', () => tunnel.close());
 say({ ready: tunnel.interfaceIndex });
+
+/** An ESP packet of our outbound SA with a number of the caller's choice, past the tunnel, from port 4500 to port 4500. */
+function forge(sequence, damaged) {
+  const inner = new Uint8Array(28);
+  inner.set(bytes('4500001c00004000ff11'));
+  inner.set(address('10.255.0.1'), 12);
+  inner.set(address('10.255.0.2'), 16);
+  const esp = addon.espSeal(sa(options.outbound), sequence, inner);
+  if (damaged) esp[esp.length - 1] ^= 1;
+  const udp = Buffer.alloc(8);
+  udp.writeUInt16BE(4500, 0);
+  udp.writeUInt16BE(4500, 2);
+  udp.writeUInt16BE(8 + esp.length, 4);
+  const raw = addon.openRaw(17, { localAddress: address(options.local) }, () => undefined);
+  raw.sendTo(remote, Buffer.concat([udp, esp]));
+  raw.close();
+}
+
+function threadsNamed(name) {
+  const names = readdirSync('/proc/self/task').map((id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8'));
+  return names.filter((text) => text.trim() === name).length;
+}
+
+function texts({ remoteAddress, message }) {
+  return { remoteAddress: remoteAddress.join('.'), message: Buffer.from(message).toString('hex') };
+}
+
+function say(value) {
+  process.stdout.write(`${JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? Number(v) : v))}\n`);
+}

@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { SA_COUNTERS, TUNNEL_COUNTERS } from '../../src/io/native.ts';
+import { eventually } from './eventually.ts';
+import { ROOT } from './repository.ts';
+
+export interface StaticSa {
+  readonly spi: number;
+  readonly key: string;
+  readonly salt: string;
+}
+
+export interface TunnelEndOptions {
+  readonly interface: string;
+  readonly mtu: number;
+  readonly local: string;
+  readonly remote: string;
+  /** Does not connect its sockets. */
+  readonly responder: boolean;
+  readonly inbound: StaticSa;
+  readonly outbound: StaticSa;
+}
+
+export interface EndCounters {
+  readonly tunnel: Readonly<Record<(typeof TUNNEL_COUNTERS)[number], number>>;
+  readonly inbound: Readonly<Record<(typeof SA_COUNTERS)[number], number>>;
+  readonly outbound: Readonly<Record<(typeof SA_COUNTERS)[number], number>>;
+}
+
+/** The addon's end of a tunnel in a process and a namespace of its own (drivers/tunnel-end.mjs). */
+export class TunnelEnd {
+  readonly events: Record<string, unknown>[] = [];
+  readonly namespace: string;
+  readonly #child: ChildProcess;
+  readonly #answers: Record<string, unknown>[] = [];
+  readonly #errors: string[] = [];
+  readonly #exit: Promise<number | null>;
+
+  private constructor(namespace: string, options: TunnelEndOptions) {
+    this.namespace = namespace;
+    const driver = join(ROOT, 'test', 'netns', 'drivers', 'tunnel-end.mjs');
+    const argv = ['netns', 'exec', namespace, process.execPath, driver, JSON.stringify(options)];
+    this.#child = spawn('ip', argv, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const { stdout, stderr } = this.#child;
+    if (stdout === null || stderr === null) throw new Error('the driver has no pipes');
+    createInterface({ input: stdout }).on('line', (line) => this.#onLine(JSON.parse(line)));
+    createInterface({ input: stderr }).on('line', (line) => this.#errors.push(line));
+    this.#exit = new Promise((resolve) => this.#child.once('close', resolve));
+  }
+
+  static async start(namespace: string, options: TunnelEndOptions): Promise<TunnelEnd> {
+    const end = new TunnelEnd(namespace, options);
+    await end.#answer('ready');
+    return end;
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  command(line: string): void {
+    this.#child.stdin?.write(`${line}\n`);
+  }
+
+  async counters(): Promise<EndCounters> {
+    this.command('counters');
+    const { tunnel, inbound, outbound } = (await this.#answer('tunnel')) as Record<string, number[]>;
+    const named = (names: readonly string[], values: readonly number[] = []): Record<string, number> =>
+      Object.fromEntries(names.map((name, i) => [name, values[i] ?? Number.NaN]));
+    return {
+      tunnel: named(TUNNEL_COUNTERS, tunnel),
+      inbound: named(SA_COUNTERS, inbound),
+      outbound: named(SA_COUNTERS, outbound),
+    } as unknown as EndCounters;
+  }
+
+  async threads(name: string): Promise<number> {
+    this.command(`threads ${name}`);
+    return Number((await this.#answer('threads'))['threads']);
+  }
+
+  /** Closes the tunnel, not the process; gives the milliseconds it took. */
+  async close(): Promise<number> {
+    this.command('close');
+    return Number((await this.#answer('closedMs'))['closedMs']);
+  }
+
+  /** Ends the process; gives its exit code. */
+  async stop(): Promise<number | null> {
+    this.#child.stdin?.end();
+    return this.#exit;
+  }
+
+  #onLine(value: Record<string, unknown>): void {
+    if ('event' in value) this.events.push(value['event'] as Record<string, unknown>);
+    else this.#answers.push(value);
+  }
+
+  async #answer(key: string): Promise<Record<string, unknown>> {
+    return eventually(`the tunnel driver says ${key}; so far ${this.#errors.join(' ')}`, 10_000, () => {
+      const at = this.#answers.findIndex((value) => key in value);
+      return at < 0 ? undefined : this.#answers.splice(at, 1)[0];
+    });
+  }
+}
