@@ -19,7 +19,15 @@ export interface JsonSchema {
 
 /** The configuration as JSON Schema, for editors (`# yaml-language-server: $schema=…`) and other tools. */
 export function configJsonSchema(): JsonSchema {
-  const schema = z.toJSONSchema(configSchema, { io: 'input', reused: 'inline' });
+  const schema = z.toJSONSchema(configSchema, {
+    io: 'input',
+    reused: 'inline',
+    // zod drops the examples of mappings whose values it converts; ours are written as operators write them.
+    override: ({ zodSchema, jsonSchema }) => {
+      const examples = z.globalRegistry.get(zodSchema)?.['examples'];
+      if (Array.isArray(examples)) jsonSchema.examples = examples;
+    },
+  });
   return { title: 'tunwright configuration', ...(schema as JsonSchema) };
 }
 

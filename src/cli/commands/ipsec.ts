@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+import type { SaView } from '../../admin/wire.ts';
+import { age, bytes, table } from '../render.ts';
+import { addView, type CommandHost } from '../view.ts';
+
+export function registerIpsec(program: Command, host: CommandHost): void {
+  const ipsec = program.command('ipsec').description('ESP SAs and their counters');
+  addView<SaView[]>(ipsec, host, {
+    name: 'sa',
+    summary: 'ESP SAs as they are',
+    load: ({ client }) => client.get('/v1/ipsec/sas'),
+    table: (rows) => (rows.length === 0 ? 'No ESP SAs yet.\n' : saTable(rows)),
+  });
+}
+
+const saTable = (rows: readonly SaView[]): string =>
+  table(
+    [
+      { title: 'TUNNEL', cell: (sa) => `${sa.tunnel} ${sa.interface}` },
+      { title: 'SPI IN / OUT', cell: ({ spi_in, spi_out }) => `${spi_in} / ${spi_out}` },
+      { title: 'AGE', align: 'right', cell: ({ age_s }) => age(age_s) },
+      { title: 'REKEY', align: 'right', cell: ({ rekey_in_s }) => age(rekey_in_s) },
+      { title: 'PACKETS OUT / IN', cell: ({ packets }) => `${packets.out} / ${packets.in}` },
+      { title: 'BYTES OUT / IN', cell: (sa) => `${bytes(sa.bytes.out)} / ${bytes(sa.bytes.in)}` },
+      { title: 'ENCAP', cell: ({ encap, mtu }) => `${encap} ${mtu}` },
+      { title: 'SUITE, DROPS', cell: (sa) => [sa.suite, ...drops(sa)].join(', ') },
+    ],
+    rows,
+  );
+
+/** Reasons that occurred. */
+const drops = ({ drops: counts }: SaView): string[] =>
+  Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([reason, count]) => `${count} ${reason}`);
