@@ -20,7 +20,7 @@ export interface Registration {
  * used, because nothing says what remains of it when it fails half way.
  */
 export function* register(session: GraphSession, wanted: WantedRemoteNetwork): Procedure<Registration> {
-  yield* progress('token', `asking ${session.connector.loginEndpoint} for a token`);
+  yield* progress('token', `signing in at ${session.connector.loginEndpoint}`);
   yield* session.token.bearer(session);
 
   yield* progress('tenant', 'checking the tenant and its traffic forwarding profiles');

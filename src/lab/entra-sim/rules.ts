@@ -164,7 +164,6 @@ const SCALARS = {
   int32: (value: unknown) => typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 31,
   int64: (value: unknown) => typeof value === 'number' && Number.isSafeInteger(value),
   ipv4: (value: unknown) => typeof value === 'string' && isIPv4(value),
-  guid: (value: unknown) => typeof value === 'string' && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value),
 };
 
 export const isObject = (value: unknown): value is JsonObject =>

@@ -39,7 +39,7 @@ export type EnumName = keyof typeof ENUMS;
 
 /** One property of a request body. A property that is not in the shape is refused, as OData services do. */
 export interface PropertyRule {
-  readonly type: 'string' | 'int32' | 'int64' | 'ipv4' | 'guid' | 'ignored' | { readonly enum: EnumName } | Shape;
+  readonly type: 'string' | 'int32' | 'int64' | 'ipv4' | 'ignored' | { readonly enum: EnumName } | Shape;
   readonly required: boolean;
 }
 export interface Shape {
