@@ -1,7 +1,6 @@
 import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** What a line carries beside its sentence: plain values only, so that no object can bring a secret along. */
 export interface LogFields {
