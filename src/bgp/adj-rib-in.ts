@@ -27,9 +27,11 @@ export class AdjRibIn {
   }
 
   announce(route: BgpRoute, verdict: ImportVerdict, now: Instant): void {
-    this.withdraw(route.prefix);
-    this.#routes.set(prefixKey(route.prefix), { ...route, verdict, receivedAt: now });
+    const key = prefixKey(route.prefix);
+    if (this.#routes.get(key)?.verdict.accepted) this.#accepted--;
     if (verdict.accepted) this.#accepted++;
+    const { prefix, attributes } = route;
+    this.#routes.set(key, { prefix, attributes, verdict, receivedAt: now });
   }
 
   /** False when the peer had not announced it. */

@@ -51,17 +51,15 @@ export function evaluateImport(route: BgpRoute, policy: ImportPolicy): ImportVer
   return reason === undefined ? ACCEPTED : { accepted: false, reason };
 }
 
-function pathObjection(attributes: PathAttributes, policy: ImportPolicy): string | undefined {
-  const path = formatAsPath(attributes.asPath);
-  if (asPathHas(attributes.asPath, policy.localAs))
-    return `AS path "${path}" contains our own AS ${policy.localAs} (loop)`;
-  // RFC 4271 §6.3: a neighbor prepends its own AS to everything it sends.
-  if (firstAs(attributes.asPath) !== policy.remoteAs) {
-    return `AS path "${path}" does not start with the neighbor's AS ${policy.remoteAs}`;
+function pathObjection({ asPath, nextHop }: PathAttributes, policy: ImportPolicy): string | undefined {
+  if (asPathHas(asPath, policy.localAs)) {
+    return `AS path "${formatAsPath(asPath)}" contains our own AS ${policy.localAs} (loop)`;
   }
-  if (equalIp(attributes.nextHop, policy.localAddress))
-    return `next hop ${formatIp(attributes.nextHop)} is our own address`;
-  return undefined;
+  // RFC 4271 §6.3: a neighbor prepends its own AS to everything it sends.
+  if (firstAs(asPath) !== policy.remoteAs) {
+    return `AS path "${formatAsPath(asPath)}" does not start with the neighbor's AS ${policy.remoteAs}`;
+  }
+  return equalIp(nextHop, policy.localAddress) ? `next hop ${formatIp(nextHop)} is our own address` : undefined;
 }
 
 function prefixObjection(candidate: Prefix, policy: ImportPolicy): string | undefined {
