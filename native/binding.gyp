@@ -5,6 +5,7 @@
       "sources": [
         "core/aes_gcm.cpp",
         "core/checksum.cpp",
+        "core/coalescer.cpp",
         "core/esp.cpp",
         "core/ip_packet.cpp",
         "core/replay_window.cpp",

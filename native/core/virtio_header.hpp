@@ -7,6 +7,7 @@ namespace tunwright {
 /** What precedes every packet on a TUN opened with IFF_VNET_HDR: struct virtio_net_hdr, machine byte order. */
 struct VirtioHeader {
   static constexpr uint8_t kNeedsChecksum = 1;
+  static constexpr uint8_t kDataValid = 2;
   static constexpr uint8_t kGsoNone = 0;
   static constexpr uint8_t kGsoTcp4 = 1;
   static constexpr uint8_t kGsoTcp6 = 4;

@@ -27,19 +27,24 @@ size_t segment_size(msghdr& message, size_t whole) {
   return whole;
 }
 
+std::array<uint8_t*, Coalescer::kFlows> flow_buffers(Arena& arena) {
+  std::array<uint8_t*, Coalescer::kFlows> buffers;
+  for (uint8_t*& buffer : buffers) buffer = arena.take(Coalescer::kBuffer);
+  return buffers;
+}
+
 }  // namespace
 
-static_assert(kEspHeader >= sizeof(VirtioHeader), "an opened packet has room for the virtio header in front");
-
-Receiver::Receiver(int tun_fd, const UdpSocket& nat_socket, const UdpSocket& ike_socket, size_t mtu,
+Receiver::Receiver(const TunDevice& tun, const UdpSocket& nat_socket, const UdpSocket& ike_socket, size_t mtu,
                    const SaTable& table, TunnelCounters& counters, TunnelObserver& observer, Arena& arena)
-    : tun_fd_(tun_fd),
+    : tun_fd_(tun.fd()),
       nat_socket_(nat_socket),
       ike_socket_(ike_socket),
       mtu_(mtu),
       table_(table),
       counters_(counters),
-      observer_(observer) {
+      observer_(observer),
+      coalescer_(flow_buffers(arena), tun.udp_segmentation(), *this) {
   for (size_t i = 0; i < kMessages; i++) {
     parts_[i] = {arena.take(kMessageBuffer), kMessageBuffer};
     messages_[i].msg_hdr.msg_iov = &parts_[i];
@@ -68,6 +73,7 @@ bool Receiver::drain_nat(uint64_t now_ms) {
     for (size_t at = 0; at < length; at += step)
       demultiplex(sources_[i], data + at, std::min(step, length - at), now_ms);
   }
+  coalescer_.flush();
   return error_ == 0;
 }
 
@@ -92,26 +98,39 @@ void Receiver::deliver_ike(uint16_t port, const SocketAddress& from, std::span<c
   if (!observer_.on_ike(port, from, message)) counters_.ike_drop_queue.add(1);
 }
 
-void Receiver::open(uint8_t* packet, size_t length, uint64_t now_ms) {
+void Receiver::open(const uint8_t* packet, size_t length, uint64_t now_ms) {
   if (length < kEspMin) return counters_.rx_drop_malformed.add(1);
   InboundSa* sa = table_.find(load32(packet));
   if (sa == nullptr) return counters_.rx_drop_no_sa.add(1);
-  uint8_t* inner = packet + kEspHeader;
-  const EspOpener::Opened opened = sa->opener.open(packet, length, inner);
-  if (opened.verdict != EspVerdict::ok && opened.verdict != EspVerdict::dummy) return count_drop(*sa, opened.verdict);
-  counters_.rx_last_ms.set(now_ms);
-  sa->counters->last_used_ms.set(now_ms);
-  sa->counters->sequence.set(sa->opener.window().top());
-  if (opened.verdict == EspVerdict::dummy) return counters_.rx_dummy.add(1);
-
-  const size_t inner_length = ip_length(inner, opened.length, opened.next_header);
-  if (inner_length == 0) return counters_.rx_drop_malformed.add(1);
+  uint8_t* inner = coalescer_.landing(length - kEspHeader - AesGcm::kTag);
+  const size_t inner_length = open_to(inner, *sa, packet, length, now_ms);
+  if (inner_length == 0) return coalescer_.discard();
   counters_.rx_packets.add(1);
   counters_.rx_bytes.add(inner_length);
   sa->counters->packets.add(1);
   sa->counters->bytes.add(inner_length);
   clamp_mss(inner, inner_length, mtu_, L4Checksum::complete);
-  write_tun(inner, inner_length);
+  coalescer_.accept(inner_length);
+}
+
+/** Length of the IP packet now at `inner`; 0, and counted, when the packet is not to be delivered. */
+size_t Receiver::open_to(uint8_t* inner, InboundSa& sa, const uint8_t* packet, size_t length, uint64_t now_ms) {
+  const EspOpener::Opened opened = sa.opener.open(packet, length, inner);
+  const bool authentic = opened.verdict == EspVerdict::ok || opened.verdict == EspVerdict::dummy;
+  if (!authentic) {
+    count_drop(sa, opened.verdict);
+    return 0;
+  }
+  counters_.rx_last_ms.set(now_ms);
+  sa.counters->last_used_ms.set(now_ms);
+  sa.counters->sequence.set(sa.opener.window().top());
+  if (opened.verdict == EspVerdict::dummy) {
+    counters_.rx_dummy.add(1);
+    return 0;
+  }
+  const size_t inner_length = ip_length(inner, opened.length, opened.next_header);
+  if (inner_length == 0) counters_.rx_drop_malformed.add(1);
+  return inner_length;
 }
 
 void Receiver::count_drop(InboundSa& sa, EspVerdict verdict) {
@@ -126,13 +145,9 @@ void Receiver::count_drop(InboundSa& sa, EspVerdict verdict) {
   }
 }
 
-/** The virtio header goes over the end of the ESP header, which has been read. */
-void Receiver::write_tun(uint8_t* packet, size_t length) {
-  const VirtioHeader header;
-  uint8_t* frame = packet - sizeof header;
-  std::memcpy(frame, &header, sizeof header);
-  if (::write(tun_fd_, frame, sizeof header + length) >= 0) return;
-  counters_.rx_drop_tun.add(1);
+void Receiver::write_frame(const uint8_t* frame, size_t length, size_t packets) {
+  if (::write(tun_fd_, frame, length) >= 0) return;
+  counters_.rx_drop_tun.add(packets);
   if (errno == EBADFD) error_ = errno;  // the device was deleted
 }
 

@@ -7,10 +7,11 @@
 #include <cstdint>
 #include <span>
 
+#include "../core/coalescer.hpp"
 #include "../core/counters.hpp"
 #include "../core/sa_table.hpp"
-#include "../core/virtio_header.hpp"
 #include "arena.hpp"
+#include "tun_linux.hpp"
 #include "udp_linux.hpp"
 
 namespace tunwright {
@@ -26,16 +27,18 @@ class TunnelObserver {
 };
 
 /**
- * UDP → ESP → TUN, and IKE messages to the observer. Datagram trains (UDP_GRO) are taken apart, opened in place and
- * written to the TUN. Runs on the tunnel's thread only.
+ * UDP → ESP → TUN, and IKE messages to the observer. Datagram trains (UDP_GRO) are taken apart, each packet is decrypted
+ * to where it continues a super-packet, and super-packets are written to the TUN when the batch is done. Runs on the
+ * tunnel's thread only.
  */
-class Receiver {
+class Receiver : private FrameSink {
  public:
   static constexpr size_t kMessages = 8;
   static constexpr size_t kMessageBuffer = 65536;
-  static constexpr size_t kArena = kMessages * (kMessageBuffer + 256);
+  static constexpr size_t kArena =
+      kMessages * (kMessageBuffer + 256) + Coalescer::kFlows * (Coalescer::kBuffer + 256);
 
-  Receiver(int tun_fd, const UdpSocket& nat_socket, const UdpSocket& ike_socket, size_t mtu, const SaTable& table,
+  Receiver(const TunDevice& tun, const UdpSocket& nat_socket, const UdpSocket& ike_socket, size_t mtu, const SaTable& table,
            TunnelCounters& counters, TunnelObserver& observer, Arena& arena);
 
   /** Takes a bounded number of datagrams from port 4500. False when the TUN refused for good: see error(). */
@@ -49,9 +52,10 @@ class Receiver {
   int receive(int fd);
   void demultiplex(const SocketAddress& from, uint8_t* datagram, size_t length, uint64_t now_ms);
   void deliver_ike(uint16_t port, const SocketAddress& from, std::span<const uint8_t> message);
-  void open(uint8_t* packet, size_t length, uint64_t now_ms);
+  void open(const uint8_t* packet, size_t length, uint64_t now_ms);
+  size_t open_to(uint8_t* inner, InboundSa& sa, const uint8_t* packet, size_t length, uint64_t now_ms);
   void count_drop(InboundSa& sa, EspVerdict verdict);
-  void write_tun(uint8_t* packet, size_t length);
+  void write_frame(const uint8_t* frame, size_t length, size_t packets) override;
 
   struct alignas(cmsghdr) Control {
     uint8_t bytes[CMSG_SPACE(sizeof(int))];
@@ -68,6 +72,7 @@ class Receiver {
   std::array<iovec, kMessages> parts_{};
   std::array<SocketAddress, kMessages> sources_{};
   std::array<Control, kMessages> controls_{};
+  Coalescer coalescer_;
   int error_ = 0;
 };
 

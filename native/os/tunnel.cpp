@@ -57,7 +57,7 @@ Tunnel::Tunnel(const TunnelOptions& options, TunnelObserver& observer)
       nat_socket_(kNatPort, options.socket, peer(options, kNatPort)),
       arena_(kArenaSize),
       transmitter_(tun_.fd(), nat_socket_, static_cast<size_t>(options.mtu), *counters_, arena_),
-      receiver_(tun_.fd(), nat_socket_, ike_socket_, static_cast<size_t>(options.mtu), inbound_, *counters_, observer,
+      receiver_(tun_, nat_socket_, ike_socket_, static_cast<size_t>(options.mtu), inbound_, *counters_, observer,
                 arena_),
       wake_(check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       poll_(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
