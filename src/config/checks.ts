@@ -126,25 +126,21 @@ function checkRemoteNetwork(draft: Draft): Complaint[] {
 }
 
 function checkLink(draft: Draft, link: Link, path: Path): Complaint[] {
-  const { redundancy, bgp } = link;
-  const zone =
-    redundancy === 'zone' && bgp.zone_peer_ip === undefined
-      ? [
-          complaint(
-            [...path, 'bgp', 'zone_peer_ip'],
-            '"zone_peer_ip" is missing: with redundancy: zone Microsoft has a BGP address in each zone; add it, or set redundancy: none',
-          ),
-        ]
-      : redundancy === 'none' && bgp.zone_peer_ip !== undefined
-        ? [
-            keyComplaint(
-              [...path, 'bgp', 'zone_peer_ip'],
-              'zone_peer_ip is used with redundancy: zone only: remove it, or set redundancy: zone',
-            ),
-          ]
-        : [];
   const rest = draft.remote_network.manage === 'manual' ? checkManual(link, path) : checkRegistered(link, path);
-  return [...zone, ...rest];
+  return [...checkZones(link, [...path, 'bgp', 'zone_peer_ip']), ...rest];
+}
+
+function checkZones({ redundancy, bgp }: Link, path: Path): Complaint[] {
+  if (redundancy === 'zone' && bgp.zone_peer_ip === undefined) {
+    const message =
+      '"zone_peer_ip" is missing: with redundancy: zone Microsoft has a BGP address in each zone; add it, or set redundancy: none';
+    return [complaint(path, message)];
+  }
+  if (redundancy === 'none' && bgp.zone_peer_ip !== undefined) {
+    const message = 'zone_peer_ip is used with redundancy: zone only: remove it, or set redundancy: zone';
+    return [keyComplaint(path, message)];
+  }
+  return [];
 }
 
 /** Microsoft's half stands in `peers`. */
@@ -183,9 +179,11 @@ function checkRegistered(link: Link, path: Path): Complaint[] {
     const message = `expected 301s to 86400s (Microsoft accepts no other SA lifetime), got ${link.ipsec.lifetime / 1000}s`;
     add(['ipsec', 'lifetime'], message);
   }
-  if ((link.ike.suite === 'default') !== (link.ipsec.suite === 'default')) {
-    const odd = link.ike.suite === 'default' ? 'ipsec' : 'ike';
-    add([odd, 'suite'], "Microsoft's default policy covers both phases: set both suites to default, or neither");
+  for (const phase of ['ike', 'ipsec'] as const) {
+    if (link[phase].suite !== 'default') continue;
+    const message =
+      "Microsoft's default policy cannot be registered yet in this version: name one combination, such as mix8 with mix6";
+    add([phase, 'suite'], message);
   }
   const keys = link.redundancy === 'zone' ? 2 : 1;
   if (link.psk.source === 'file' && link.psk.files.length !== keys)

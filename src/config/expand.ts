@@ -24,10 +24,11 @@ export function expandPaths(
   return { value: expand(value, []), complaints };
 }
 
-const isFilePath = (path: Path): boolean => {
+/** By its key: `…_file`, or an item of `files`. */
+export function isFilePath(path: Path): boolean {
   const [parent, last] = [path.at(-2), path.at(-1)];
   return parent === 'files' || (typeof last === 'string' && last.endsWith('_file'));
-};
+}
 
 function unset(name: string): string {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `expected \${NAME} with letters, digits and "_", got \${${name}}`;

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { isFilePath } from './expand.ts';
 import { type Complaint, complaint, keyComplaint, type Path, showValue } from './issue.ts';
 import { knownKeys } from './json-schema.ts';
 import { suggest } from './suggest.ts';
@@ -38,8 +39,6 @@ function expected(what: string, path: Path, value: unknown): string {
   if (value === undefined) return `"${path.at(-1)}" is missing: expected ${what}`;
   return `expected ${what}, got ${isFilePath(path) ? withheld(value) : showValue(value)}`;
 }
-
-const isFilePath = (path: Path): boolean => path.at(-2) === 'files' || String(path.at(-1)).endsWith('_file');
 
 /** A secret in the place of its file must not reach a log. */
 const withheld = (value: unknown): string =>

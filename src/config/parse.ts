@@ -26,7 +26,12 @@ export function parseConfig(
   env: Readonly<Record<string, string>>,
 ): Result<Config, readonly ConfigIssue[]> {
   const tree = readYaml(text);
-  if (!tree.ok) return err(tree.error.slice(0, MAX_ISSUES).map((refusal) => ({ ...refusal, example: undefined })));
+  if (!tree.ok)
+    return err(
+      tree.error
+        .slice(0, MAX_ISSUES)
+        .map((issue) => ({ ...issue, path: plain(issue.path), message: plain(issue.message), example: undefined })),
+    );
   const expanded = expandPaths(tree.value.value, env);
   const shaped = configSchema.safeParse(expanded.value);
   const wrong = shaped.success
@@ -41,12 +46,15 @@ export function parseConfig(
 function placed(complaints: readonly Complaint[], tree: YamlTree): readonly ConfigIssue[] {
   const issues = firstAtEachPath(complaints).map(({ path, message, at }) => ({
     ...(at === 'key' ? tree.keyPlace(path) : tree.place(path)),
-    path: formatPath(path),
-    message,
+    path: plain(formatPath(path)),
+    message: plain(message),
     example: at === 'key' ? undefined : exampleLine(path),
   }));
   return issues.sort((a, b) => a.line - b.line || a.column - b.column).slice(0, MAX_ISSUES);
 }
+
+/** Messages quote the file, and the file may hold control codes that a terminal would obey. */
+const plain = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
 
 /** A value that is wrong in one way is often wrong in a second: the first says it. */
 function firstAtEachPath(complaints: readonly Complaint[]): Complaint[] {

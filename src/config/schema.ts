@@ -30,10 +30,6 @@ import {
   PFS_GROUPS,
 } from './suites.ts';
 
-/**
- * The file as operators write it: snake_case, unknown keys refused, defaults filled in. What several keys must satisfy
- * together is in `checks.ts`; `build.ts` turns the outcome into `Config`.
- */
 const MAX_ITEMS = 256;
 const LOGIN = 'https://login.microsoftonline.com';
 const BGP = { local_ip: '169.254.21.1', peer_ip: '169.254.21.2', zone_peer_ip: '169.254.22.2', asn: 65_010 };
@@ -185,6 +181,10 @@ const probe = z.strictObject({
   recover_after: integer('successes in a row that mean healed', 1, 100).default(5),
 });
 
+/**
+ * The file as operators write it: snake_case, unknown keys refused, defaults filled in. What several keys must satisfy
+ * together is in `checks.ts`; `build.ts` turns the outcome into `Config`.
+ */
 export const configSchema = z.strictObject({
   version: z.literal(1),
   site: z.strictObject({ name: name('the name of the site', 'lyon-01') }),

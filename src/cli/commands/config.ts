@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
+import { formatIssues } from '../../config/format-issues.ts';
 import { configJsonSchema, type JsonSchema } from '../../config/json-schema.ts';
 import { parseConfig } from '../../config/parse.ts';
 import { type Printable, printableConfig } from '../../config/redact.ts';
 import type { ConfigIssue } from '../../config/types.ts';
 import { CliError, Exit } from '../exit.ts';
 import type { CliIo } from '../io.ts';
-import { plain, type Screen } from '../render.ts';
 import { addView, type CommandHost } from '../view.ts';
 
 const DEFAULT_FILE = '/etc/tunwright/config.yaml';
@@ -59,13 +59,9 @@ async function readConfig(io: CliIo, file: string): Promise<string> {
 const definedOnly = (env: CliIo['env']): Record<string, string> =>
   Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 
-/** `FILE:LINE:COLUMN`, so that terminals and editors jump there. The line itself is not shown: it may hold a secret. */
-function verdictText({ file, issues }: Verdict, { colors }: Screen): string {
+/** The lines themselves are not shown: one may hold a secret in the wrong place. */
+function verdictText({ file, issues }: Verdict): string {
   if (issues.length === 0) return `${file} is valid.\n`;
-  const blocks = issues.map(({ line, column, path, message, example }) => {
-    const place = colors.bold(`${file}:${line}:${column}`);
-    const hint = example === undefined ? '' : `  for example  ${plain(example)}\n`;
-    return `${place} ${plain(path)}\n  ${plain(message)}\n${hint}`;
-  });
-  return `${blocks.join('')}${issues.length} ${issues.length === 1 ? 'mistake' : 'mistakes'}: the daemon would refuse this file.\n`;
+  const count = issues.length === 1 ? '1 mistake' : `${issues.length} mistakes`;
+  return `${formatIssues(file, issues)}\n${count}: the daemon would refuse this file.\n`;
 }

@@ -297,8 +297,7 @@ describe('config', () => {
       exitCode: 11,
       error: '',
       out: `\
-/c.yaml:18:5 links[0].bandwith
-  unknown key "bandwith": did you mean "bandwidth"?
+/c.yaml:18:5: links[0].bandwith: unknown key "bandwith": did you mean "bandwidth"?
 1 mistake: the daemon would refuse this file.
 `,
     });

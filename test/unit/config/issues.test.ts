@@ -138,7 +138,7 @@ describe('suites', () => {
     [
       'suite: mix6',
       'suite: default',
-      "21:21 links[0].ike.suite: Microsoft's default policy covers both phases: set both suites to default, or neither",
+      "22:21 links[0].ipsec.suite: Microsoft's default policy cannot be registered yet in this version: name one combination, such as mix8 with mix6",
     ],
   ]);
 });
@@ -374,5 +374,12 @@ describe('an issue', () => {
     expect(issues.length).toBe(50);
     const lines = issues.map((issue) => Number(issue.split(':')[0]));
     expect(lines).toEqual([...lines].sort((a, b) => a - b));
+  });
+
+  it('quotes the file without its control codes', () => {
+    expect(issuesOf(REGISTERED.replace('version: 1', 'version: 1\n"\\e[31m\\x9b": 1'))[0]).toMatch(
+      /^2:1 .*: unknown key "/,
+    );
+    expect(issuesOf(REGISTERED.replace('version: 1', 'version: 1\n"\\e[31m\\x9b": 1')).join('')).not.toMatch(/\p{Cc}/u);
   });
 });
