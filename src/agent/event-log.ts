@@ -39,8 +39,9 @@ export class EventLog {
 
   addExchange(tunnel: string, exchange: IkeHistoryEvent): void {
     push(this.#history, { ...exchange, tunnel, time: this.#wall() }, HISTORY_KEPT);
-    if (exchange.result === 'ok' || exchange.result === 'retry') return;
-    this.add('warn', 'ike-exchange', `${exchange.exchange} ${exchange.result}: ${exchange.reason}`, tunnel);
+    const { direction, reason, result } = exchange;
+    const ordinary = result === 'retry' || (result === 'ok' && (direction === 'in' || reason === ''));
+    if (!ordinary) this.add('warn', 'ike-exchange', `${exchange.exchange} ${result}: ${reason}`, tunnel);
   }
 
   /** Events after `id`, oldest first. */
@@ -51,7 +52,7 @@ export class EventLog {
   /** Newest first. */
   history(filter: { readonly tunnel: string | undefined; readonly limit: number }): readonly IkeHistoryRow[] {
     const rows = this.#history.filter((row) => filter.tunnel === undefined || row.tunnel === filter.tunnel);
-    return rows.slice(-filter.limit).reverse();
+    return rows.slice(Math.max(0, rows.length - filter.limit)).reverse();
   }
 
   subscribe(listener: (event: AgentEvent) => void): () => void {

@@ -3,7 +3,10 @@ import type { Identity, IkeConfig } from '../ike/types.ts';
 import type { IpAddress } from '../lib/ip.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
 
-/** One tunnel's IKE configuration. `auto` identities are addresses: ours as Microsoft registered it, the peer's endpoint. */
+/**
+ * One tunnel's IKE configuration. `auto` identities are addresses: ours as Microsoft registered it, the peer's endpoint.
+ * Nothing promises that Microsoft's gateways call themselves by their endpoint, so that one is no condition.
+ */
 export function ikeConfig(spec: TunnelSpec, localAddress: IpAddress, exportKeys: boolean): IkeConfig {
   const { ike, ipsec } = spec.link;
   const publicIp = spec.wan.publicIp === 'auto' ? localAddress : spec.wan.publicIp;
@@ -13,6 +16,7 @@ export function ikeConfig(spec: TunnelSpec, localAddress: IpAddress, exportKeys:
     remoteAddress: spec.endpoint,
     localId: identity(ike.localId, publicIp),
     remoteId: ike.remoteId === 'any' ? 'any' : identity(ike.remoteId, spec.endpoint),
+    remoteIdStrict: ike.remoteId !== 'auto',
     psk: spec.psk,
     ikeSuites: ike.suite.proposals,
     espSuites: ipsec.suite.proposals,

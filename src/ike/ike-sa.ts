@@ -264,8 +264,8 @@ export class IkeSa {
       this.#recordRequest(request, 'retry', outcome.reason, now);
       return this.#begin(request.exchange, now, request.messageId);
     }
-    const [result, reason] = outcome.kind === 'failed' ? (['failed', outcome.reason] as const) : (['ok', ''] as const);
-    this.#recordRequest(request, result, reason, now, chosenProposal(outcome));
+    if (outcome.kind === 'failed') this.#recordRequest(request, 'failed', outcome.reason, now);
+    else this.#recordRequest(request, 'ok', remarkOf(outcome), now, agreed(outcome));
     this.#apply(outcome, now);
     this.#beginNext(now);
   }
@@ -490,23 +490,24 @@ export class IkeSa {
     result: IkeHistoryEvent['result'],
     reason: string,
     now: Instant,
-    proposal = exchange.proposal,
+    agreedOn: Agreed = {},
   ): void {
+    const { name, proposal } = exchange;
     const durationMs = elapsedMs(startedAt, now);
-    this.#record({ exchange: exchange.name, direction: 'out', messageId, result, reason, proposal }, durationMs);
+    this.#record({ exchange: name, direction: 'out', messageId, result, reason, proposal, durationMs, ...agreedOn });
   }
 
   #recordAnswer(exchangeType: number, messageId: number, { outcome, proposal }: Answer): void {
     const exchange = EXCHANGE_NAMES.get(exchangeType) ?? 'INFORMATIONAL';
     const result = outcome.kind === 'failed' ? 'failed' : 'ok';
-    const reason = 'reason' in outcome ? outcome.reason : '';
+    const reason = 'reason' in outcome ? outcome.reason : remarkOf(outcome);
     this.#record({ exchange, direction: 'in', messageId, result, reason, proposal });
   }
 
-  #record(event: Omit<IkeHistoryEvent, 'spiI' | 'spiR' | 'peer' | 'durationMs'>, durationMs = 0): void {
+  #record(event: Omit<IkeHistoryEvent, 'spiI' | 'spiR' | 'peer' | 'durationMs'> & Partial<IkeHistoryEvent>): void {
     const { spiI, spiR, remote } = this.#channel;
     const who = { spiI: toHex(spiI), spiR: toHex(spiR), peer: formatIp(remote.address) };
-    this.#out.push({ kind: 'history', event: { ...event, ...who, durationMs } });
+    this.#out.push({ kind: 'history', event: { ...who, durationMs: 0, ...event } });
   }
 }
 
@@ -516,12 +517,18 @@ const EXCHANGE_NAMES: ReadonlyMap<number, IkeHistoryEvent['exchange']> = new Map
   [ExchangeType.Informational, 'INFORMATIONAL'],
 ]);
 
-/** What was agreed on, where the outcome says so; otherwise the offer stays in the history. */
-function chosenProposal(outcome: Outcome): string | undefined {
-  if (outcome.kind === 'keyed') return describeIkeSuite(outcome.init.suite);
-  if (outcome.kind === 'established' && outcome.child !== undefined) return describeEspSuite(outcome.child.suite);
-  return undefined;
+type Agreed = Partial<Pick<IkeHistoryEvent, 'proposal' | 'spiR'>>;
+
+/** What the exchange brought about, for its row in the history; where it brought nothing, the offer stays there. */
+function agreed(outcome: Outcome): Agreed {
+  if (outcome.kind === 'keyed')
+    return { proposal: describeIkeSuite(outcome.init.suite), spiR: toHex(outcome.init.spiR) };
+  if (outcome.kind === 'established' && outcome.child !== undefined)
+    return { proposal: describeEspSuite(outcome.child.suite) };
+  return {};
 }
+
+const remarkOf = (outcome: Outcome): string => (outcome.kind === 'established' ? outcome.remark : '');
 
 /** Eight random octets; zero is reserved for "none yet". */
 export function newIkeSpi(random: Random): Uint8Array {

@@ -29,8 +29,13 @@ export interface IkeConfig {
   /** Where an initiator sends; a responder takes the source of the first request. */
   readonly remoteAddress: IpAddress | undefined;
   readonly localId: Identity;
-  /** `any`: whatever identity the PSK authenticates. */
+  /** What an initiator asks for (IDr) and both ends expect; `any`: asks for none and expects none. */
   readonly remoteId: Identity | 'any';
+  /**
+   * False: `remoteId` is only a guess, so a peer that proves the PSK under another identity is accepted and the history
+   * says so. Left out: such a peer is refused.
+   */
+  readonly remoteIdStrict?: boolean;
   readonly psk: Secret;
   readonly ikeSuites: readonly IkeSuite[];
   readonly espSuites: readonly EspSuite[];
@@ -76,7 +81,7 @@ export interface IkeHistoryEvent {
   readonly direction: 'out' | 'in';
   readonly messageId: number;
   readonly result: 'ok' | 'failed' | 'timeout' | 'retry';
-  /** What happened, in words: expected, got, remedy. Empty for a plain success. */
+  /** What happened, in words: expected, got, remedy. Of a success: what about it deserves a look, mostly nothing. */
   readonly reason: string;
   readonly spiI: string;
   readonly spiR: string;

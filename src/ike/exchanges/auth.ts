@@ -54,11 +54,11 @@ export class Auth implements Exchange {
     const id = findPayload(payloads, 'id-responder');
     const error = errorNotify(payloads);
     if (auth === undefined || id === undefined) return failed(this.#refusal(error));
-    const mismatch = verifyPeer(this.#context, this.#init, 'responder', id, auth);
-    if (mismatch !== undefined) return failed(mismatch, [notify(NotifyType.AuthenticationFailed)]);
+    const verified = verifyPeer(this.#context, this.#init, 'responder', id, auth);
+    if (!verified.ok) return failed(verified.error, [notify(NotifyType.AuthenticationFailed)]);
     const child = this.#child(payloads, error);
     if (!child.ok) return failed(child.error, DELETE_IKE_SA);
-    return { kind: 'established', child: child.value, initialContact: false };
+    return { kind: 'established', child: child.value, initialContact: false, remark: verified.value };
   }
 
   silence(): string {
@@ -141,9 +141,10 @@ export function answerAuth(
     const reason = `${peer} sent IKE_AUTH without IDi or AUTH; only authentication by a shared key is spoken here`;
     return { proposal, payloads: [notify(NotifyType.AuthenticationFailed)], outcome: failed(reason) };
   }
-  const mismatch = verifyPeer(context, init, 'initiator', id, auth);
-  if (mismatch !== undefined)
-    return { proposal, payloads: [notify(NotifyType.AuthenticationFailed)], outcome: failed(mismatch) };
+  const verified = verifyPeer(context, init, 'initiator', id, auth);
+  if (!verified.ok)
+    return { proposal, payloads: [notify(NotifyType.AuthenticationFailed)], outcome: failed(verified.error) };
+  const remark = verified.value;
 
   const localId = idBody(config.localId);
   const proof: Payload[] = [
@@ -154,7 +155,7 @@ export function answerAuth(
   const child = answerChild(context, init, spiIn, payloads);
   if (child.kind === 'refused') {
     // RFC 7296 §1.2: the IKE SA stands although its first CHILD_SA failed.
-    const outcome: Outcome = { kind: 'established', child: undefined, initialContact };
+    const outcome: Outcome = { kind: 'established', child: undefined, initialContact, remark };
     return { proposal, payloads: [...proof, notify(child.notifyType)], outcome };
   }
   return {
@@ -165,7 +166,7 @@ export function answerAuth(
       { kind: 'ts-initiator', selectors: ANY_TO_ANY },
       { kind: 'ts-responder', selectors: ANY_TO_ANY },
     ],
-    outcome: { kind: 'established', child: child.terms, initialContact },
+    outcome: { kind: 'established', child: child.terms, initialContact, remark },
   };
 }
 
@@ -211,22 +212,30 @@ function authData(
   });
 }
 
-/** Why the peer is not who it should be, or `undefined` when it is. */
+/** Is the peer who it should be? A value is a remark about it, mostly empty; an error says why not. */
 function verifyPeer(
   context: ExchangeContext,
   init: SaInitResult,
   signer: 'initiator' | 'responder',
   id: IdBody,
   auth: AuthPayload,
-): string | undefined {
+): Result<string, string> {
   const { config, deps, peer } = context;
   if (auth.method !== AuthMethod.SharedKey)
-    return `${peer} authenticated with method ${auth.method}; expected 2, a shared key: set pre-shared key authentication at the peer`;
+    return err(
+      `${peer} authenticated with method ${auth.method}; expected 2, a shared key: set pre-shared key authentication at the peer`,
+    );
   if (!deps.crypto.equal(auth.data, authData(context, init, signer, id)))
-    return `${peer} as ${describeId(id)} failed to authenticate: its pre-shared key differs from ours; compare both`;
-  if (config.remoteId !== 'any' && !sameId(id, idBody(config.remoteId)))
-    return `${peer} identified itself as ${describeId(id)}; expected ${describeId(idBody(config.remoteId))}: set the remote identity to what the peer sends, or to any`;
-  return undefined;
+    return err(
+      `${peer} as ${describeId(id)} failed to authenticate: its pre-shared key differs from ours; compare both`,
+    );
+  if (config.remoteId === 'any' || sameId(id, idBody(config.remoteId))) return ok('');
+  const difference = `${peer} identified itself as ${describeId(id)}; expected ${describeId(idBody(config.remoteId))}`;
+  if (config.remoteIdStrict === false)
+    return ok(
+      `${difference}. Accepted, because the pre-shared key proves it; write the remote identity down to insist`,
+    );
+  return err(`${difference}: set the remote identity to what the peer sends, or to any`);
 }
 
 const describeEspSuites = (suites: readonly EspSuite[]): string =>

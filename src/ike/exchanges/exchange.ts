@@ -33,8 +33,16 @@ export type Outcome =
   | { readonly kind: 'done' }
   /** IKE_SA_INIT succeeded. */
   | { readonly kind: 'keyed'; readonly init: SaInitResult }
-  /** Both ends proved to know the PSK. `initialContact`: the peer holds no other SA with us (RFC 7296 §2.4). */
-  | { readonly kind: 'established'; readonly child: ChildTerms | undefined; readonly initialContact: boolean }
+  /**
+   * Both ends proved to know the PSK. `initialContact`: the peer holds no other SA with us (RFC 7296 §2.4).
+   * `remark`: what the operator should look at although all went well; empty for nothing.
+   */
+  | {
+      readonly kind: 'established';
+      readonly child: ChildTerms | undefined;
+      readonly initialContact: boolean;
+      readonly remark: string;
+    }
   /** Ask again with changed content under the same message id. */
   | { readonly kind: 'retry'; readonly reason: string }
   /** Unauthenticated and useless: keep waiting, but remember it as the likely reason should nothing better come. */
