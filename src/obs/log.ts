@@ -53,6 +53,7 @@ export function logTo(stream: DestinationStream, level: LogLevel, flush: () => v
     {
       level,
       base: null,
+      formatters: { level: (label) => ({ level: label }) },
       timestamp: stdTimeFunctions.isoTime,
       redact: { paths: SECRET_NAMES.flatMap((name) => [name, `*.${name}`]), censor: '[secret]' },
     },

@@ -10,7 +10,7 @@ describe('logTo', () => {
     log.info({ evt: 'tunnel-up', link: 'fiber', zone: 1, peer: '198.51.100.20' }, 'tunnel fiber/1 is up');
     expect(lines()).toEqual([
       {
-        level: 30,
+        level: 'info',
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
         evt: 'tunnel-up',
         link: 'fiber',
