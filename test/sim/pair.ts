@@ -3,6 +3,7 @@ import { ESP_MIX, IKE_MIX, type IkeConfig, IkeConnection, type IkeInput, type Ik
 import type { Endpoint } from '../../src/lib/esp-sa.ts';
 import { ip } from '../../src/lib/ip.ts';
 import { Secret } from '../../src/lib/secret.ts';
+import type { Instant } from '../../src/lib/time.ts';
 import { SeededRandom, VirtualClock } from './clock.ts';
 import { type Packet, SimulatedNetwork, type Weather } from './network.ts';
 
@@ -18,6 +19,7 @@ export class IkeHost {
   readonly #clock: VirtualClock;
   readonly #network: SimulatedNetwork;
   readonly #config: IkeConfig;
+  #wakeAt: Instant | undefined;
   #alive = true;
 
   constructor(config: IkeConfig, clock: VirtualClock, network: SimulatedNetwork, random: SeededRandom) {
@@ -32,8 +34,20 @@ export class IkeHost {
     if (!this.#alive) return;
     this.connection.handle(input, this.#clock.now);
     for (let out = this.connection.poll(); out !== undefined; out = this.connection.poll()) this.#perform(out);
+    this.#armWake();
+  }
+
+  /** One wake-up at a time: an event that was overtaken by an earlier or later one does nothing. */
+  #armWake(): void {
     const at = this.connection.nextTimeout();
-    if (at !== undefined) this.#clock.schedule(at, () => this.feed({ kind: 'timeout' }));
+    if (at === this.#wakeAt) return;
+    this.#wakeAt = at;
+    if (at === undefined) return;
+    this.#clock.schedule(at, () => {
+      if (this.#wakeAt !== at) return;
+      this.#wakeAt = undefined;
+      this.feed({ kind: 'timeout' });
+    });
   }
 
   /** Falls silent without a word, as a crash does. */

@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest';
+import {
+  DEFAULT_ESP_SUITES,
+  DEFAULT_IKE_SUITES,
+  describeEspSuite,
+  describeIkeSuite,
+  ESP_MIX,
+  IKE_MIX,
+} from '../../../src/ike/index.ts';
+import {
+  acceptedEsp,
+  acceptedIke,
+  answerEsp,
+  answerIke,
+  offerEsp,
+  offerIke,
+  selectEsp,
+  selectIke,
+} from '../../../src/ike/proposal.ts';
+import type { IkeSuite } from '../../../src/ike/types.ts';
+import type { SaPayload, Transform } from '../../../src/ike/wire/sa.ts';
+import { fromHex } from '../../../src/lib/bytes.ts';
+
+const SPI = fromHex('c0ffee01');
+const ALL_IKE: readonly IkeSuite[] = [...IKE_MIX, ...DEFAULT_IKE_SUITES];
+
+describe('suite names', () => {
+  test('IKE MIX 8, an AES-GCM suite and an ESP suite', () => {
+    expect(IKE_MIX.slice(7).map(describeIkeSuite)).toEqual(['AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384']);
+    expect(DEFAULT_IKE_SUITES.slice(0, 1).map(describeIkeSuite)).toEqual([
+      'AES_GCM_16_256/PRF_HMAC_SHA2_384/MODP_2048_256',
+    ]);
+    expect(DEFAULT_ESP_SUITES.map(describeEspSuite)).toEqual(['AES_GCM_16_256', 'AES_GCM_16_192', 'AES_GCM_16_128']);
+  });
+
+  test('every suite has its own', () => {
+    expect(new Set(ALL_IKE.map(describeIkeSuite)).size).toBe(12);
+  });
+});
+
+describe('IKE proposals', () => {
+  test.each(ALL_IKE.map((suite, i) => ({ suite, number: i + 1, name: describeIkeSuite(suite) })))(
+    '$name is found in the offer of all twelve, and its answer is accepted under its number',
+    ({ suite, number }) => {
+      const selection = selectIke([suite], offerIke(ALL_IKE));
+      expect(selection).toMatchObject({ suite, number });
+      if (selection === undefined) return;
+      expect(acceptedIke(ALL_IKE, answerIke(selection))).toMatchObject({ ok: true, value: { suite } });
+    },
+  );
+
+  test('the responder prefers by its own order', () => {
+    const [first, second] = [IKE_MIX[4], IKE_MIX[0]];
+    if (first === undefined || second === undefined) throw new Error('no MIX');
+    expect(selectIke([first, second], offerIke([second, first]))).toMatchObject({ suite: first, number: 2 });
+  });
+
+  test('one proposal with alternatives per type, as other initiators send it, matches', () => {
+    const both = (type: number, a: number, b: number): Transform[] =>
+      [a, b].map((id) => ({ type, id, attributes: [] }));
+    const cbc = (bits: number): Transform => ({ type: 1, id: 12, attributes: [{ type: 14, value: bits }] });
+    const transforms = [cbc(128), cbc(256), ...both(3, 12, 13), ...both(2, 5, 6), ...both(4, 19, 20)];
+    const offer: SaPayload = {
+      kind: 'sa',
+      proposals: [{ number: 1, protocolId: 1, spi: new Uint8Array(0), transforms }],
+    };
+    for (const suite of IKE_MIX) expect(selectIke([suite], offer)?.suite).toEqual(suite);
+    expect(selectIke(DEFAULT_IKE_SUITES, offer)).toBeUndefined();
+  });
+
+  test('AES-GCM with an explicit "no integrity" matches, a wrong key length or a foreign attribute does not', () => {
+    const [gcm] = DEFAULT_IKE_SUITES;
+    if (gcm === undefined) throw new Error('no suite');
+    const withTransform = (change: (transforms: readonly Transform[]) => readonly Transform[]): SaPayload => ({
+      kind: 'sa',
+      proposals: offerIke([gcm]).proposals.map((p) => ({ ...p, transforms: change(p.transforms) })),
+    });
+    expect(
+      selectIke(
+        [gcm],
+        withTransform((t) => [...t, { type: 3, id: 0, attributes: [] }]),
+      ),
+    ).toBeDefined();
+    expect(
+      selectIke(
+        [gcm],
+        withTransform((t) => [...t, { type: 3, id: 12, attributes: [] }]),
+      ),
+    ).toBeUndefined();
+    expect(
+      selectIke(
+        [gcm],
+        withTransform(([first, ...rest]) => keyed(first, [{ type: 14, value: 128 }], rest)),
+      ),
+    ).toBeUndefined();
+    const foreign = [
+      { type: 14, value: 256 },
+      { type: 99, value: 1 },
+    ];
+    expect(
+      selectIke(
+        [gcm],
+        withTransform(([first, ...rest]) => keyed(first, foreign, rest)),
+      ),
+    ).toBeUndefined();
+  });
+
+  test('an answer that was not offered is refused in words', () => {
+    const [mix1, mix2] = IKE_MIX;
+    if (mix1 === undefined || mix2 === undefined) throw new Error('no MIX');
+    const wrongSuite = acceptedIke([mix1], answerIke({ suite: mix2, number: 1, peerSpi: SPI }));
+    expect(wrongSuite).toEqual({
+      ok: false,
+      error:
+        'the peer chose AES_CBC_128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_384 (proposal 1), which we did not offer; ' +
+        'we offered AES_CBC_128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_256',
+    });
+    expect(acceptedIke([mix1], answerIke({ suite: mix1, number: 2, peerSpi: SPI })).ok).toBe(false);
+    expect(acceptedIke([mix1, mix2], offerIke([mix1, mix2])).ok).toBe(false);
+  });
+});
+
+describe('ESP proposals', () => {
+  test('suites that differ in the PFS group alone are one proposal in IKE_AUTH, without a group', () => {
+    const offer = offerEsp(ESP_MIX, SPI);
+    expect(offer.proposals.map((p) => p.transforms.map((t) => `${t.type}:${t.id}`))).toEqual([
+      ['1:20', '5:0'],
+      ['1:20', '5:0'],
+    ]);
+  });
+
+  test('the answer brings the peer SPI', () => {
+    const selection = selectEsp(DEFAULT_ESP_SUITES, offerEsp(DEFAULT_ESP_SUITES, SPI));
+    if (selection === undefined) throw new Error('nothing selected');
+    expect(selection).toMatchObject({ number: 1, peerSpi: SPI });
+    const answer = acceptedEsp(DEFAULT_ESP_SUITES, answerEsp(selection, fromHex('00000200')));
+    expect(answer).toMatchObject({ ok: true, value: { suite: DEFAULT_ESP_SUITES[0], peerSpi: fromHex('00000200') } });
+  });
+
+  test('ESN only is not acceptable', () => {
+    const offer = offerEsp(DEFAULT_ESP_SUITES, SPI);
+    const esn = offer.proposals.map((p) => ({
+      ...p,
+      transforms: p.transforms.map((t) => (t.type === 5 ? { ...t, id: 1 } : t)),
+    }));
+    expect(selectEsp(DEFAULT_ESP_SUITES, { kind: 'sa', proposals: esn })).toBeUndefined();
+  });
+});
+
+function keyed(
+  first: Transform | undefined,
+  attributes: Transform['attributes'],
+  rest: readonly Transform[],
+): readonly Transform[] {
+  return first === undefined ? rest : [{ ...first, attributes }, ...rest];
+}
