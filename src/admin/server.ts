@@ -25,8 +25,8 @@ const MAX_CONNECTIONS = 64;
 const MAX_STREAMS = 16;
 const MAX_HEADER_OCTETS = 8_192;
 const SLOW_REQUEST_MS = 10_000;
-/** A browser that was tricked into calling us names the page's host, never one of these. */
-const HOSTS = /^(localhost|tunwright)(:\d{1,5})?$/;
+/** Any single label, as `curl --unix-socket` users make them up; a page that rebinds its name to us has a dot in it. */
+const HOSTS = /^[\w-]*(:\d{1,5})?$/;
 
 /** The admin API: HTTP and JSON on a unix socket, for the people and programs of this machine. */
 export async function startAdminServer(options: AdminOptions): Promise<Result<AdminServer, string>> {
@@ -93,7 +93,9 @@ function answer(options: AdminOptions, request: IncomingMessage): Reply {
 function browserSign({ headers }: IncomingMessage): string | undefined {
   const name = Object.keys(headers).find((header) => header === 'origin' || header.startsWith('sec-fetch-'));
   if (name !== undefined) return `header ${name}`;
-  return HOSTS.test(headers.host ?? '') ? undefined : 'Host is neither localhost nor tunwright';
+  return HOSTS.test(headers.host ?? '')
+    ? undefined
+    : 'Host is a domain name or an address, expected a word such as localhost';
 }
 
 const hasBody = ({ headers }: IncomingMessage): boolean =>

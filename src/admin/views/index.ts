@@ -31,7 +31,7 @@ function historyView(row: IkeHistoryRow): IkeHistoryView {
     spi_r: row.spiR,
     proposal: row.proposal,
     peer: row.peer,
-    duration_ms: row.durationMs,
+    duration_ms: Math.round(row.durationMs * 1_000) / 1_000,
   };
 }
 
