@@ -127,7 +127,7 @@ describe('callers', () => {
   it.each([
     [{ origin: 'https://evil.example' }, 'header origin'],
     [{ 'sec-fetch-site': 'cross-site' }, 'header sec-fetch-site'],
-    [{ host: 'evil.example' }, 'Host is a domain name or an address'],
+    [{ host: 'evil.example' }, 'Host is a domain name or an address, expected a word such as localhost'],
   ])('that look like browsers are refused: %o', async (headers, sign) => {
     await start();
     expect(await get('/v1/status', headers)).toMatchObject({
