@@ -1,0 +1,273 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { eventually } from './eventually.ts';
+import { RunningProcess, run } from './process.ts';
+
+/** Where a daemon runs and what it announces. */
+export interface DaemonPlace {
+  readonly namespace: string;
+  /** For its configuration, sockets and logs; every user may enter it. */
+  readonly directory: string;
+  readonly address: string;
+  readonly asn: number;
+  readonly neighbor: string;
+  readonly neighborAsn: number;
+  readonly prefixes: readonly string[];
+}
+
+/** A BGP daemon of somebody else with one session. */
+export interface BgpDaemon {
+  start(): Promise<void>;
+  stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Prefixes it has learned from us, sorted. */
+  learned(): Promise<string[]>;
+  /** Whether it knows that the last session ended with our Cease/Administrative Shutdown. */
+  sawShutdown(): Promise<boolean>;
+}
+
+export const DAEMONS: Readonly<Record<string, (place: DaemonPlace) => BgpDaemon>> = {
+  BIRD: (place) => new BirdDaemon(place),
+  'FRR bgpd': (place) => new FrrDaemon(place),
+  GoBGP: (place) => new GobgpDaemon(place),
+  ExaBGP: (place) => new ExabgpDaemon(place),
+};
+
+/** A program that stays in the foreground, and its files. */
+class Program {
+  readonly place: DaemonPlace;
+  #process: RunningProcess | undefined;
+
+  constructor(place: DaemonPlace) {
+    this.place = place;
+  }
+
+  file(name: string): string {
+    return join(this.place.directory, name);
+  }
+  spawn(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
+    this.#process = new RunningProcess(command, args, { namespace: this.place.namespace, env });
+  }
+  run(command: string, ...args: string[]): Promise<string> {
+    return run(command, args, { namespace: this.place.namespace });
+  }
+  async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    await this.#process?.stop(signal);
+  }
+  get output(): string {
+    return this.#process?.lines.join('\n') ?? '';
+  }
+}
+
+class BirdDaemon implements BgpDaemon {
+  readonly #program: Program;
+
+  constructor(place: DaemonPlace) {
+    this.#program = new Program(place);
+  }
+
+  async start(): Promise<void> {
+    const { address, asn, neighbor, neighborAsn, prefixes } = this.#program.place;
+    await writeFile(
+      this.#program.file('bird.conf'),
+      `router id ${address};
+protocol device { }
+protocol static own {
+  ipv4;
+${prefixes.map((prefix) => `  route ${prefix} blackhole;`).join('\n')}
+}
+protocol bgp branch {
+  local ${address} as ${asn};
+  neighbor ${neighbor} as ${neighborAsn};
+  multihop 2;
+  passive on;
+  ipv4 { import all; export where proto = "own"; next hop self; };
+}
+`,
+    );
+    const file = (name: string) => this.#program.file(name);
+    this.#program.spawn('bird', ['-f', '-c', file('bird.conf'), '-s', file('bird.ctl'), '-P', file('bird.pid')]);
+    await eventually('BIRD answers', 5_000, async () => (await this.#birdc('show', 'status')).includes('Daemon is up'));
+  }
+
+  stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    return this.#program.stop(signal);
+  }
+  async learned(): Promise<string[]> {
+    return matches(await this.#birdc('show', 'route', 'protocol', 'branch'), /^(\d+\.\d+\.\d+\.\d+\/\d+)/gm);
+  }
+  async sawShutdown(): Promise<boolean> {
+    return (await this.#birdc('show', 'protocols', 'all', 'branch')).includes('Received: Administrative shutdown');
+  }
+
+  #birdc(...words: string[]): Promise<string> {
+    return this.#program.run('birdc', '-s', this.#program.file('bird.ctl'), ...words);
+  }
+}
+
+/** bgpd alone, without zebra. It gives up root, so its folder is its own. */
+class FrrDaemon implements BgpDaemon {
+  readonly #program: Program;
+
+  constructor(place: DaemonPlace) {
+    this.#program = new Program(place);
+  }
+
+  async start(): Promise<void> {
+    const { address, asn, neighbor, neighborAsn, prefixes } = this.#program.place;
+    const file = (name: string) => this.#program.file(name);
+    await writeFile(
+      file('frr.conf'),
+      `router bgp ${asn}
+ bgp router-id ${address}
+ no bgp ebgp-requires-policy
+ no bgp network import-check
+ no bgp default ipv4-unicast
+ neighbor ${neighbor} remote-as ${neighborAsn}
+ neighbor ${neighbor} ebgp-multihop 2
+ neighbor ${neighbor} update-source ${address}
+ neighbor ${neighbor} timers connect 5
+ address-family ipv4 unicast
+  neighbor ${neighbor} activate
+  neighbor ${neighbor} next-hop-self
+${prefixes.map((prefix) => `  network ${prefix}`).join('\n')}
+ exit-address-family
+`,
+    );
+    await rm(file('run'), { recursive: true, force: true });
+    await mkdir(file('run'));
+    await run('chown', ['frr:frr', file('run')]);
+    const args = ['-Z', '-f', file('frr.conf'), '-i', file('run/bgpd.pid'), '--vty_socket', file('run')];
+    this.#program.spawn('/usr/lib/frr/bgpd', [...args, '-u', 'frr', '-g', 'frr', '-l', address]);
+    await eventually('bgpd answers', 10_000, async () => (await this.#vtysh('show version')).includes('FRRouting'));
+  }
+
+  stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    return this.#program.stop(signal);
+  }
+  async learned(): Promise<string[]> {
+    const shown = await this.#vtysh(`show bgp ipv4 unicast neighbors ${this.#program.place.neighbor} routes json`);
+    return Object.keys(JSON.parse(shown).routes).sort();
+  }
+  async sawShutdown(): Promise<boolean> {
+    const shown = await this.#vtysh(`show bgp neighbors ${this.#program.place.neighbor}`);
+    return shown.includes('Notification received (Cease/Administrative Shutdown)');
+  }
+
+  #vtysh(command: string): Promise<string> {
+    return this.#program.run('vtysh', '--vty_socket', this.#program.file('run'), '-c', command);
+  }
+}
+
+class GobgpDaemon implements BgpDaemon {
+  readonly #program: Program;
+
+  constructor(place: DaemonPlace) {
+    this.#program = new Program(place);
+  }
+
+  async start(): Promise<void> {
+    const { address, asn, neighbor, neighborAsn, prefixes } = this.#program.place;
+    await writeFile(
+      this.#program.file('gobgp.toml'),
+      `[global.config]
+as = ${asn}
+router-id = "${address}"
+local-address-list = ["${address}"]
+[[neighbors]]
+[neighbors.config]
+neighbor-address = "${neighbor}"
+peer-as = ${neighborAsn}
+[neighbors.timers.config]
+hold-time = 180
+keepalive-interval = 60
+[neighbors.transport.config]
+passive-mode = true
+local-address = "${address}"
+[neighbors.ebgp-multihop.config]
+enabled = true
+multihop-ttl = 2
+[[neighbors.afi-safis]]
+[neighbors.afi-safis.config]
+afi-safi-name = "ipv4-unicast"
+`,
+    );
+    this.#program.spawn('gobgpd', [
+      '-f',
+      this.#program.file('gobgp.toml'),
+      '--api-hosts',
+      '127.0.0.1:50051',
+      '--pprof-disable',
+    ]);
+    await eventually('gobgpd answers', 5_000, async () => (await this.#gobgp('global')).includes(String(asn)));
+    for (const prefix of prefixes)
+      await this.#gobgp('global', 'rib', 'add', prefix, 'nexthop', address, 'origin', 'igp');
+  }
+
+  stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    return this.#program.stop(signal);
+  }
+  async learned(): Promise<string[]> {
+    return matches(await this.#gobgp('neighbor', this.#program.place.neighbor, 'adj-in'), /(\d+\.\d+\.\d+\.\d+\/\d+)/g);
+  }
+  async sawShutdown(): Promise<boolean> {
+    return this.#program.output.includes('notification-received code 6(cease) subcode 2(administrative shutdown)');
+  }
+
+  #gobgp(...words: string[]): Promise<string> {
+    return this.#program.run('gobgp', '-p', '50051', ...words);
+  }
+}
+
+/** Has no table to look at: a second process of its own notes what arrives. */
+class ExabgpDaemon implements BgpDaemon {
+  readonly #program: Program;
+
+  constructor(place: DaemonPlace) {
+    this.#program = new Program(place);
+  }
+
+  async start(): Promise<void> {
+    const { address, asn, neighbor, neighborAsn, prefixes } = this.#program.place;
+    const file = (name: string) => this.#program.file(name);
+    await writeFile(file('seen'), '');
+    await writeFile(
+      file('exabgp.conf'),
+      `process seen { run /bin/sh -c "cat >> ${file('seen')}"; encoder text; }
+neighbor ${neighbor} {
+  router-id ${address}; local-address ${address}; local-as ${asn}; peer-as ${neighborAsn};
+  passive true; incoming-ttl 0; outgoing-ttl 2;
+  family { ipv4 unicast; }
+  api { processes [ seen ]; receive { parsed; update; } neighbor-changes; }
+  announce { ipv4 {
+${prefixes.map((prefix) => `    unicast ${prefix} next-hop ${address};`).join('\n')}
+  } }
+}
+`,
+    );
+    this.#program.spawn('exabgp', [file('exabgp.conf')], {
+      'exabgp.tcp.bind': address,
+      'exabgp.tcp.port': '179',
+      'exabgp.daemon.user': 'root',
+      'exabgp.api.cli': 'false',
+      'exabgp.log.destination': 'stdout',
+    });
+    await eventually('ExaBGP listens', 10_000, async () =>
+      (await this.#program.run('ss', '-Hltn')).includes(`${address}:179`),
+    );
+  }
+
+  stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    return this.#program.stop(signal);
+  }
+  async learned(): Promise<string[]> {
+    return matches(await readFile(this.#program.file('seen'), 'utf8'), /announced (\S+) next-hop/g);
+  }
+  /** ExaBGP 4.2.21 stumbles over the text of a shutdown (it mixes octets and characters), but not before it knows the type. */
+  async sawShutdown(): Promise<boolean> {
+    const seen = await readFile(this.#program.file('seen'), 'utf8');
+    return /down - .*(notification received \(6,2\)|message of type "3")/.test(seen);
+  }
+}
+
+const matches = (text: string, pattern: RegExp): string[] =>
+  [...text.matchAll(pattern)].map(([, found = '']) => found).sort();

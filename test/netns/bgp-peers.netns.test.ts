@@ -1,0 +1,127 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { CeaseSubcode } from '../../src/bgp/index.ts';
+import type { BgpConfig } from '../../src/bgp/types.ts';
+import { ip, prefix } from '../../src/lib/ip.ts';
+import { type BgpDaemon, DAEMONS } from './bgp-daemons.ts';
+import { BgpSpeaker } from './bgp-speaker.ts';
+import { eventually } from './eventually.ts';
+import { MICROSOFT_PREFIXES } from './microsoft-prefixes.ts';
+import { run } from './process.ts';
+
+/*
+ *   cpe                      zone
+ *   lo 169.254.21.1          lo 169.254.21.2
+ *   tun0 ── veth, no ARP, no addresses, as a tunnel is ── tun0
+ *   BgpSession, AS 4200000001                a real daemon, AS 65476, 25 prefixes
+ */
+const CPE = { name: `tw${process.pid}z-cpe`, address: '169.254.21.1', asn: 4_200_000_001 };
+const ZONE = { name: `tw${process.pid}z-zone`, address: '169.254.21.2', asn: 65476 };
+const NETWORKS = ['10.1.20.0/24', '10.1.22.0/23'];
+const CONFIG: BgpConfig = {
+  localAs: CPE.asn,
+  remoteAs: ZONE.asn,
+  localAddress: ip(CPE.address),
+  peerAddress: ip(ZONE.address),
+  routerId: ip(CPE.address),
+  holdTimeSec: 180,
+  passive: false,
+  maxPrefixes: 1000,
+};
+
+beforeAll(async () => {
+  for (const { name } of [CPE, ZONE]) await run('ip', ['netns', 'add', name]);
+  await run('ip', [
+    'link',
+    'add',
+    'tun0',
+    'netns',
+    CPE.name,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'tun0',
+    'netns',
+    ZONE.name,
+  ]);
+  for (const [end, far] of [
+    [CPE, ZONE],
+    [ZONE, CPE],
+  ] as const) {
+    const node = (words: string) => run('ip', ['-n', end.name, ...words.split(' ')]);
+    await node('link set lo up');
+    await node(`addr add ${end.address}/32 dev lo`);
+    await node('link set tun0 address 02:00:00:00:00:01 arp off up');
+    await node(`route add ${far.address}/32 dev tun0 src ${end.address}`);
+  }
+});
+afterAll(async () => {
+  for (const { name } of [CPE, ZONE]) await run('ip', ['netns', 'delete', name]);
+});
+
+describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
+  let directory: string;
+  let daemon: BgpDaemon;
+  let speaker: BgpSpeaker;
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'tunwright-bgp-'));
+    await chmod(directory, 0o755);
+    daemon = create({
+      ...ZONE,
+      namespace: ZONE.name,
+      directory,
+      neighbor: CPE.address,
+      neighborAsn: CPE.asn,
+      prefixes: MICROSOFT_PREFIXES,
+    });
+    await daemon.start();
+    speaker = await BgpSpeaker.start(CPE.name, CONFIG, NETWORKS.map(prefix));
+  });
+  afterEach(async () => {
+    await speaker?.remove();
+    await daemon.stop('SIGKILL');
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  it('carries routes both ways, survives a crash of the peer, and ends with words that arrive', async () => {
+    await exchanged();
+    expect(speaker.view()).toMatchObject({ state: 'established', holdTimeSec: 180, keepaliveSec: 60 });
+    const route = speaker.learned.get('52.96.0.0/14');
+    expect(route?.attributes).toMatchObject({
+      origin: 'igp',
+      asPath: [{ type: 'sequence', asns: [ZONE.asn] }],
+      nextHop: ip(ZONE.address),
+    });
+
+    await daemon.stop('SIGKILL');
+    await eventually('the crash shows', 2_000, () => speaker.view().state !== 'established');
+    expect(speaker.learned.size).toBe(0);
+    await daemon.start();
+    await exchanged();
+    expect(speaker.view().counters.sessionsEstablished).toBe(2);
+
+    speaker.feed({ kind: 'stop', subcode: CeaseSubcode.AdministrativeShutdown, text: 'maintenance until 22:00' });
+    await eventually('the peer knows why', 3_000, () => daemon.sawShutdown());
+  });
+
+  it('that the peer ends is explained', async () => {
+    await exchanged();
+    await daemon.stop('SIGTERM');
+    await eventually('the end shows', 5_000, () => speaker.view().state !== 'established');
+    expect(speaker.view().lastError).toMatch(
+      /^peer 169\.254\.21\.2 (ended the session: Cease\/|closed the connection in state established)/,
+    );
+  });
+
+  /** Each side holds what the other one announces; own networks that a peer sends back do not count. */
+  async function exchanged(): Promise<void> {
+    await eventually('the session is up and all prefixes are there', 20_000, async () => {
+      const announced = [...speaker.learned.keys()].filter((each) => !NETWORKS.includes(each));
+      const theirs = await daemon.learned();
+      return announced.length === MICROSOFT_PREFIXES.length && theirs.join() === NETWORKS.join();
+    });
+  }
+});
