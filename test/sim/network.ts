@@ -1,6 +1,6 @@
 import type { Endpoint } from '../../src/lib/esp-sa.ts';
 import { equalIp, formatIp, type IpAddress } from '../../src/lib/ip.ts';
-import { after } from '../../src/lib/time.ts';
+import { after, type Instant } from '../../src/lib/time.ts';
 import type { SeededRandom, VirtualClock } from './clock.ts';
 
 export interface Packet {
@@ -26,8 +26,8 @@ export class SimulatedNetwork {
   weather: Weather;
   /** Sees and may replace or drop (`undefined`) every packet as it is sent; a NAT or an attacker. */
   middlebox: (packet: Packet) => Packet | undefined = (packet) => packet;
-  /** Every packet that was sent, before the middlebox. */
-  readonly sent: Packet[] = [];
+  /** Every packet that was sent, before the middlebox, and when. */
+  readonly sent: (Packet & { readonly at: Instant })[] = [];
 
   constructor(clock: VirtualClock, random: SeededRandom, weather: Weather = CALM) {
     this.#clock = clock;
@@ -40,7 +40,7 @@ export class SimulatedNetwork {
   }
 
   send(packet: Packet): void {
-    this.sent.push(packet);
+    this.sent.push({ ...packet, at: this.#clock.now });
     const passed = this.middlebox(packet);
     if (passed !== undefined) this.inject(passed);
   }

@@ -91,7 +91,7 @@ export interface PairOptions {
 export class IkePair {
   readonly clock = new VirtualClock();
   readonly network: SimulatedNetwork;
-  readonly initiator: IkeHost;
+  initiator: IkeHost;
   responder: IkeHost;
   readonly #options: PairOptions;
   readonly #random: SeededRandom;
@@ -123,6 +123,13 @@ export class IkePair {
     this.responder.kill();
     this.responder = this.#host({ ...RESPONDER, ...this.#options.responder, ...changes });
     this.responder.feed({ kind: 'start' });
+  }
+
+  /** Replaces an initiator that crashed. */
+  restartInitiator(): void {
+    this.initiator.kill();
+    this.initiator = this.#host({ ...INITIATOR, ...this.#options.initiator });
+    this.initiator.feed({ kind: 'start' });
   }
 
   #host(config: IkeConfig): IkeHost {
