@@ -24,6 +24,7 @@ export interface BgpConfig {
  * those the session dials count up from 1, the shell names accepted ones out of a range that these never reach.
  */
 export type BgpInput =
+  /** Connect now; also ends a pause after errors. Changes nothing while connected or connecting. */
   | { readonly kind: 'start' }
   /** Administrative or tunnel loss: Cease with `subcode` (RFC 4486), then idle until `start`. */
   | { readonly kind: 'stop'; readonly subcode: number; readonly text: string }

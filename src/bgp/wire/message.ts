@@ -72,7 +72,7 @@ export class MessageStream {
   }
 }
 
-/** Decodes the body of a frame; a `WireError` becomes the NOTIFICATION its message type asks for. */
+/** Decodes the body of a frame. Only an OPEN can still be too short: framing has checked the others, UPDATE has rules of its own. */
 export function decodeMessage(frame: Frame, context: WireContext): Result<BgpMessage, ProtocolError> {
   try {
     return decodeBody(frame, context);
