@@ -4,6 +4,7 @@ import type { IpAddress } from '../lib/ip.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { SaInitResult } from './exchanges/exchange.ts';
 import { MessageProtection, type OpenError } from './protection.ts';
+import { isZeroIkeSpi, ZERO_IKE_SPI } from './spi.ts';
 import type { IkeDependencies, IkeOutput } from './types.ts';
 import type { IkeHeader } from './wire/header.ts';
 import { encodeMessage, type IkeMessage, type Payload } from './wire/message.ts';
@@ -22,8 +23,6 @@ export interface Path {
 
 type SendOutput = Extract<IkeOutput, { readonly kind: 'send' }>;
 
-const ZERO_SPI = new Uint8Array(8);
-
 /** What stands between an IKE SA and its datagrams: SPIs, the path, and protection as soon as there are keys. */
 export class IkeChannel {
   readonly role: 'initiator' | 'responder';
@@ -31,7 +30,7 @@ export class IkeChannel {
   readonly #deps: IkeDependencies;
   readonly #localAddress: IpAddress;
   #path: Path;
-  #spiR: Uint8Array = ZERO_SPI;
+  #spiR: Uint8Array = ZERO_IKE_SPI;
   #protection: MessageProtection | undefined;
 
   constructor(
@@ -67,7 +66,7 @@ export class IkeChannel {
   /** Does this message belong here? The first request has no responder SPI yet, and the first response brings it. */
   matches({ spiI, spiR, messageId }: IkeHeader): boolean {
     if (!equalBytes(spiI, this.spiI)) return false;
-    const beforeAnswer = this.#protection === undefined || (messageId === 0 && equalBytes(spiR, ZERO_SPI));
+    const beforeAnswer = this.#protection === undefined || (messageId === 0 && isZeroIkeSpi(spiR));
     return beforeAnswer || equalBytes(spiR, this.#spiR);
   }
 

@@ -1,4 +1,3 @@
-import { Reader, Writer } from '../lib/bytes.ts';
 import type { EspSaPair } from '../lib/esp-sa.ts';
 import { formatIp, ip } from '../lib/ip.ts';
 import type { Instant } from '../lib/time.ts';
@@ -67,14 +66,3 @@ export function describeSelectors(selectors: readonly TrafficSelector[]): string
   });
   return text.length === 0 ? 'nothing' : text.join(', ');
 }
-
-/** ESP SPIs on the wire are four octets, in SA, DELETE and Notify payloads alike. */
-export const encodeSpi = (spi: number): Uint8Array => new Writer(4).u32(spi).finish();
-/** `undefined` for anything but four octets with a value of 256 or more (RFC 4303 §2.1 reserves 0 to 255). */
-export function decodeSpi(bytes: Uint8Array): number | undefined {
-  if (bytes.length !== 4) return undefined;
-  const spi = new Reader(bytes).u32();
-  return spi < MIN_SPI ? undefined : spi;
-}
-
-export const MIN_SPI = 256;

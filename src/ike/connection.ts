@@ -4,6 +4,7 @@ import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/tim
 import { Acceptor } from './acceptor.ts';
 import type { Datagram } from './channel.ts';
 import { type DropReason, IkeSa, type IkeSaOutput, type Reached } from './ike-sa.ts';
+import { isZeroIkeSpi } from './spi.ts';
 import { describeIkeSuite } from './suites.ts';
 import { backoffMs, IMMEDIATE_RETRY_EVERY_MS } from './timing.ts';
 import type { IkeConfig, IkeDependencies, IkeInput, IkeOutput, IkeView } from './types.ts';
@@ -166,7 +167,13 @@ export class IkeConnection {
   #isFirstRequest({ header }: IkeMessage): boolean {
     const { exchangeType, response, fromInitiator, messageId, spiI, spiR } = header;
     const first = exchangeType === ExchangeType.IkeSaInit && !response && fromInitiator && messageId === 0;
-    return first && this.#config.role === 'responder' && this.#mode === 'running' && !isZero(spiI) && isZero(spiR);
+    return (
+      first &&
+      this.#config.role === 'responder' &&
+      this.#mode === 'running' &&
+      !isZeroIkeSpi(spiI) &&
+      isZeroIkeSpi(spiR)
+    );
   }
 
   #onStranger(message: IkeMessage, datagram: Datagram, now: Instant): ConnectionDropReason | undefined {
@@ -272,5 +279,3 @@ const NO_SA: ReturnType<IkeSa['view']> = {
   remote: undefined,
   child: undefined,
 };
-
-const isZero = (spi: Uint8Array): boolean => spi.every((octet) => octet === 0);

@@ -1,13 +1,11 @@
-import type { Random } from '../crypto/types.ts';
-import { Reader, toHex } from '../lib/bytes.ts';
-import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
+import { toHex } from '../lib/bytes.ts';
+import { equalIp, type IpAddress } from '../lib/ip.ts';
 import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
 import { type Datagram, IkeChannel, type Path, sendBack } from './channel.ts';
-import { type ChildSa, type ChildTerms, espSaPair, MIN_SPI } from './child-sa.ts';
-import { Auth, answerAuth } from './exchanges/auth.ts';
-import { answerCreateChild } from './exchanges/create-child.ts';
+import { type ChildSa, type ChildTerms, espSaPair } from './child-sa.ts';
+import { answerRequest, describeMalformed, type Situation } from './exchanges/answer.ts';
+import { Auth } from './exchanges/auth.ts';
 import {
-  type Answer,
   DELETE_IKE_SA,
   DONE,
   type Exchange,
@@ -16,19 +14,20 @@ import {
   type Outcome,
   type SaInitResult,
 } from './exchanges/exchange.ts';
-import { answerInformational, DeleteIkeSa, LivenessCheck } from './exchanges/informational.ts';
+import { DeleteIkeSa, LivenessCheck } from './exchanges/informational.ts';
 import { SaInit } from './exchanges/sa-init.ts';
+import { answerEvent, requestEvent } from './history.ts';
 import { chooseEncapsulation } from './nat-detection.ts';
 import type { OpenError } from './protection.ts';
 import { describeEffort, type Request, RequestWindow } from './request-window.ts';
 import { ResponseCache } from './response-cache.ts';
+import { newEspSpi, newIkeSpi } from './spi.ts';
 import { describeEspSuite, describeIkeSuite } from './suites.ts';
 import { DELETE_WAIT_MS, HALF_OPEN_MS, KEEPALIVE_MS, REFUSAL_GRACE_MS } from './timing.ts';
 import type { IkeHistoryEvent, IkeOutput, IkeView } from './types.ts';
 import type { IkeHeader } from './wire/header.ts';
-import { ExchangeType, NotifyType } from './wire/iana.ts';
-import { findUnsupportedCritical, type IkeMessage, type Payload } from './wire/message.ts';
-import { notify } from './wire/notify.ts';
+import { ExchangeType } from './wire/iana.ts';
+import type { IkeMessage, Payload } from './wire/message.ts';
 
 export type IkeSaOutput =
   | Exclude<IkeOutput, { readonly kind: 'stopped' }>
@@ -109,7 +108,7 @@ export class IkeSa {
     sa.#onKeyed(init);
     sa.#timers.set('half-open', after(now, HALF_OPEN_MS));
     const proposal = describeIkeSuite(init.suite);
-    sa.#record({ exchange: 'IKE_SA_INIT', direction: 'in', messageId: 0, result: 'ok', reason: '', proposal });
+    sa.#record(answerEvent(channel, ExchangeType.IkeSaInit, 0, { outcome: DONE, proposal }));
     return sa;
   }
 
@@ -134,7 +133,7 @@ export class IkeSa {
   }
 
   timeout(now: Instant): void {
-    for (const name of this.#timers.expired(now)) this.#onTimer(name, now);
+    for (const name of this.#timers.expired(now)) if (this.#state.kind !== 'closed') this.#onTimer(name, now);
     this.#retransmit(now);
   }
 
@@ -208,17 +207,13 @@ export class IkeSa {
     if (due === 'resend') return this.#send(request.bytes, now);
     if (this.established && this.#lastInbound > request.startedAt) {
       // ESP still arrives: the peer lives, only its IKE is slow. The window stays with this request.
-      this.#recordRequest(
-        request,
-        'timeout',
-        `no answer yet, but traffic arrives (${describeEffort(request, now)})`,
-        now,
-      );
+      const reason = `no answer yet, but traffic arrives (${describeEffort(request, now)})`;
+      this.#record(requestEvent(this.#channel, request, { result: 'timeout', reason }, now));
       this.#requests.restart(now);
       return this.#send(request.bytes, now);
     }
     const reason = this.#suspicion ?? `${request.exchange.silence()} (${describeEffort(request, now)})`;
-    this.#recordRequest(request, 'timeout', reason, now);
+    this.#record(requestEvent(this.#channel, request, { result: 'timeout', reason }, now));
     this.#requests.end();
     this.#fail(reason, [], now);
   }
@@ -245,7 +240,7 @@ export class IkeSa {
           local,
           from,
         })
-      : failed(this.#malformed('response', opened.error), DELETE_IKE_SA);
+      : failed(describeMalformed(this.#context, 'response', opened.error), DELETE_IKE_SA);
     this.#conclude(request, outcome, now);
     return undefined;
   }
@@ -260,12 +255,8 @@ export class IkeSa {
     this.#timers.stop('grace');
     this.#suspicion = undefined;
     this.#requests.end();
-    if (outcome.kind === 'retry') {
-      this.#recordRequest(request, 'retry', outcome.reason, now);
-      return this.#begin(request.exchange, now, request.messageId);
-    }
-    if (outcome.kind === 'failed') this.#recordRequest(request, 'failed', outcome.reason, now);
-    else this.#recordRequest(request, 'ok', remarkOf(outcome), now, agreed(outcome));
+    this.#record(requestEvent(this.#channel, request, outcome, now));
+    if (outcome.kind === 'retry') return this.#begin(request.exchange, now, request.messageId);
     this.#apply(outcome, now);
     this.#beginNext(now);
   }
@@ -280,18 +271,18 @@ export class IkeSa {
       return undefined;
     }
     if (known.kind === 'stale') return 'stale-request';
-    if (!this.#expectsRequest(exchangeType)) return 'unexpected-request';
+    if (!('init' in this.#state) || !this.#expectsRequest(exchangeType)) return 'unexpected-request';
     const opened = this.#channel.open(message, datagram);
     if (!opened.ok && opened.error.code !== 'malformed') return opened.error.code;
 
     this.#markAlive(now);
     // A peer behind a NAT may come from a new port, or float to 4500.
     if (this.#channel.role === 'responder') this.#channel.follow(datagram);
-    const answer = opened.ok ? this.#answer(exchangeType, opened.value) : this.#refuseMalformed(opened.error);
+    const answer = answerRequest(this.#context, this.#situation(this.#state.init), exchangeType, opened);
     const response = this.#channel.encode(exchangeType, true, messageId, answer.payloads);
     this.#responses.answered(datagram.bytes, response);
     this.#out.push(sendBack(datagram, response));
-    this.#recordAnswer(exchangeType, messageId, answer);
+    this.#record(answerEvent(this.#channel, exchangeType, messageId, answer));
     this.#apply(answer.outcome, now);
     return undefined;
   }
@@ -309,37 +300,11 @@ export class IkeSa {
     }
   }
 
-  #answer(exchangeType: number, payloads: readonly Payload[]): Answer {
-    const state = this.#state;
-    const critical = findUnsupportedCritical(payloads);
-    if (critical !== undefined) return this.#refuseCritical(critical.type);
-    if (exchangeType === ExchangeType.CreateChildSa) return answerCreateChild();
-    if (exchangeType === ExchangeType.IkeAuth && state.kind === 'keyed')
-      return answerAuth(this.#context, state.init, newEspSpi(this.#context.deps.random), payloads);
-    return answerInformational(this.#context, (spiOut) => this.#ourSpi(spiOut), payloads);
-  }
-
-  /** RFC 7296 §2.5: the exchange fails; an IKE SA that is not authenticated yet has nothing else to live for. */
-  #refuseCritical(type: number): Answer {
-    const reason = `${this.#context.peer} insists on payload type ${type}, which we do not support`;
-    const payloads = [notify(NotifyType.UnsupportedCriticalPayload, Uint8Array.of(type))];
-    return { payloads, proposal: '', outcome: this.established ? DONE : failed(reason) };
-  }
-
-  /** RFC 7296 §2.21.3: after INVALID_SYNTAX both ends drop the IKE SA. */
-  #refuseMalformed(error: OpenError): Answer {
-    const payloads = [notify(NotifyType.InvalidSyntax)];
-    return { payloads, proposal: '', outcome: failed(this.#malformed('request', error)) };
-  }
-
-  #malformed(what: string, error: OpenError): string {
-    const detail = error.code === 'malformed' ? error.detail : error.code;
-    return `${this.#context.peer} sent a malformed ${what} under valid protection: ${detail}`;
-  }
-
-  #ourSpi(spiOut: number): number | undefined {
+  #situation(init: SaInitResult): Situation {
     const child = this.#state.kind === 'established' ? this.#state.child : undefined;
-    return child?.pair.outbound.spi === spiOut ? child.pair.inbound.spi : undefined;
+    const ourSpi = (spiOut: number): number | undefined =>
+      child?.pair.outbound.spi === spiOut ? child.pair.inbound.spi : undefined;
+    return { init, authenticating: this.#state.kind === 'keyed', ourSpi };
   }
 
   // --- what exchanges mean
@@ -460,7 +425,7 @@ export class IkeSa {
     const request = this.#requests.outstanding;
     const reason = this.#suspicion;
     if (request === undefined || reason === undefined) return;
-    this.#recordRequest(request, 'failed', reason, now);
+    this.#record(requestEvent(this.#channel, request, { result: 'failed', reason }, now));
     this.#requests.end();
     this.#fail(reason, [], now);
   }
@@ -485,62 +450,7 @@ export class IkeSa {
     if (this.#timers.get('keepalive') !== undefined) this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
   }
 
-  #recordRequest(
-    { exchange, messageId, startedAt }: Request,
-    result: IkeHistoryEvent['result'],
-    reason: string,
-    now: Instant,
-    agreedOn: Agreed = {},
-  ): void {
-    const { name, proposal } = exchange;
-    const durationMs = elapsedMs(startedAt, now);
-    this.#record({ exchange: name, direction: 'out', messageId, result, reason, proposal, durationMs, ...agreedOn });
-  }
-
-  #recordAnswer(exchangeType: number, messageId: number, { outcome, proposal }: Answer): void {
-    const exchange = EXCHANGE_NAMES.get(exchangeType) ?? 'INFORMATIONAL';
-    const result = outcome.kind === 'failed' ? 'failed' : 'ok';
-    const reason = 'reason' in outcome ? outcome.reason : remarkOf(outcome);
-    this.#record({ exchange, direction: 'in', messageId, result, reason, proposal });
-  }
-
-  #record(event: Omit<IkeHistoryEvent, 'spiI' | 'spiR' | 'peer' | 'durationMs'> & Partial<IkeHistoryEvent>): void {
-    const { spiI, spiR, remote } = this.#channel;
-    const who = { spiI: toHex(spiI), spiR: toHex(spiR), peer: formatIp(remote.address) };
-    this.#out.push({ kind: 'history', event: { ...who, durationMs: 0, ...event } });
-  }
-}
-
-const EXCHANGE_NAMES: ReadonlyMap<number, IkeHistoryEvent['exchange']> = new Map([
-  [ExchangeType.IkeAuth, 'IKE_AUTH'],
-  [ExchangeType.CreateChildSa, 'CREATE_CHILD_SA'],
-  [ExchangeType.Informational, 'INFORMATIONAL'],
-]);
-
-type Agreed = Partial<Pick<IkeHistoryEvent, 'proposal' | 'spiR'>>;
-
-/** What the exchange brought about, for its row in the history; where it brought nothing, the offer stays there. */
-function agreed(outcome: Outcome): Agreed {
-  if (outcome.kind === 'keyed')
-    return { proposal: describeIkeSuite(outcome.init.suite), spiR: toHex(outcome.init.spiR) };
-  if (outcome.kind === 'established' && outcome.child !== undefined)
-    return { proposal: describeEspSuite(outcome.child.suite) };
-  return {};
-}
-
-const remarkOf = (outcome: Outcome): string => (outcome.kind === 'established' ? outcome.remark : '');
-
-/** Eight random octets; zero is reserved for "none yet". */
-export function newIkeSpi(random: Random): Uint8Array {
-  for (;;) {
-    const spi = random.bytes(8);
-    if (spi.some((octet) => octet !== 0)) return spi;
-  }
-}
-
-function newEspSpi(random: Random): number {
-  for (;;) {
-    const spi = new Reader(random.bytes(4)).u32();
-    if (spi >= MIN_SPI) return spi;
+  #record(event: IkeHistoryEvent): void {
+    this.#out.push({ kind: 'history', event });
   }
 }

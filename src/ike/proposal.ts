@@ -62,7 +62,7 @@ export function acceptedEsp(suites: readonly EspSuite[], answer: SaPayload): Res
 }
 
 /** Transforms in words, `/` between types and `+` between alternatives; unknown numbers as `<type>:<id>`. */
-export function describeProposal({ transforms }: Proposal): string {
+function describeProposal({ transforms }: Proposal): string {
   const byType = new Map<number, string[]>();
   for (const transform of transforms) {
     const names = byType.get(transform.type) ?? [];
@@ -107,7 +107,8 @@ function accepted<Suite>(
     return err(`the peer answered with ${proposals.length} proposals; expected exactly one of ours: ${offeredText}`);
   const suite = suites[chosen.number - 1];
   const wanted = suite === undefined ? [] : transformsOf(suite);
-  const exact = chosen.transforms.length === wanted.length && offers(chosen.transforms, wanted);
+  const real = chosen.transforms.filter((t) => !isNone(t));
+  const exact = real.length === wanted.length && offers(real, wanted);
   if (suite === undefined || chosen.protocolId !== protocolId || !exact)
     return err(
       `the peer chose ${describeProposal(chosen)} (proposal ${chosen.number}), which we did not offer; we offered ${offeredText}`,
@@ -188,4 +189,4 @@ export function describeGroup(group: number): string {
   return isDhGroup(group) ? DH_GROUP_NAMES[group] : `DH_${group}`;
 }
 
-export const isDhGroup = (group: number): group is DhGroup => group in DH_GROUP_NAMES;
+const isDhGroup = (group: number): group is DhGroup => group in DH_GROUP_NAMES;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../src/crypto/node.ts';
-import { encodeSpi } from '../../src/ike/child-sa.ts';
 import { MessageProtection } from '../../src/ike/protection.ts';
+import { encodeEspSpi } from '../../src/ike/spi.ts';
 import type { ExportedIkeKeys } from '../../src/ike/types.ts';
 import { ExchangeType, NotifyType, notifyName, ProtocolId } from '../../src/ike/wire/iana.ts';
 import { decodeMessage, type Payload } from '../../src/ike/wire/message.ts';
@@ -47,7 +47,7 @@ describe('a peer that knows the keys', () => {
 
   test('deletes its half of the CHILD_SA, is told ours, and the branch starts over', () => {
     const rogue = new RogueGateway();
-    const spis = [rogue.pair.responder.last('child-up')?.child.inbound.spi ?? 0].map(encodeSpi);
+    const spis = [rogue.pair.responder.last('child-up')?.child.inbound.spi ?? 0].map(encodeEspSpi);
     expect(rogue.ask([{ kind: 'delete', protocolId: ProtocolId.Esp, spis }])).toEqual(['delete 3 1']);
     expect(rogue.pair.initiator.last('child-down')?.reason).toBe('198.51.100.20 deleted the CHILD_SA');
     rogue.pair.restartResponder();
@@ -57,7 +57,7 @@ describe('a peer that knows the keys', () => {
 
   test('deletes a CHILD_SA that does not exist, and nothing happens', () => {
     const rogue = new RogueGateway();
-    const spis = [encodeSpi(0x1234_5678), new Uint8Array(4), new Uint8Array(4).fill(1)];
+    const spis = [encodeEspSpi(0x1234_5678), new Uint8Array(4), new Uint8Array(4).fill(1)];
     expect(rogue.ask([{ kind: 'delete', protocolId: ProtocolId.Esp, spis }])).toEqual([]);
     expect(rogue.pair.initiator.view.child).toBeDefined();
   });

@@ -1,9 +1,10 @@
 import type { Result } from '../../lib/result.ts';
 import { err, ok } from '../../lib/result.ts';
-import { ANY_TO_ANY, type ChildTerms, coversAny, decodeSpi, describeSelectors, encodeSpi } from '../child-sa.ts';
+import { ANY_TO_ANY, type ChildTerms, coversAny, describeSelectors } from '../child-sa.ts';
 import { describeId, idBody, sameId } from '../identity.ts';
 import { childKeys, sharedKeyAuth } from '../keymat.ts';
 import { acceptedEsp, answerEsp, offerEsp, type Selection, selectEsp } from '../proposal.ts';
+import { decodeEspSpi, encodeEspSpi } from '../spi.ts';
 import { describeEspSuite } from '../suites.ts';
 import type { EspSuite } from '../types.ts';
 import type { AuthPayload } from '../wire/auth.ts';
@@ -43,7 +44,7 @@ export class Auth implements Exchange {
       notify(NotifyType.InitialContact),
       ...wantedId,
       { kind: 'auth', method: AuthMethod.SharedKey, data: authData(this.#context, this.#init, 'initiator', localId) },
-      offerEsp(config.espSuites, encodeSpi(this.#spiIn)),
+      offerEsp(config.espSuites, encodeEspSpi(this.#spiIn)),
       { kind: 'ts-initiator', selectors: ANY_TO_ANY },
       { kind: 'ts-responder', selectors: ANY_TO_ANY },
     ];
@@ -92,7 +93,7 @@ export class Auth implements Exchange {
       return err(`${peer} answered IKE_AUTH without SA, TSi or TSr and without an error; expected a CHILD_SA`);
     const accepted = acceptedEsp(config.espSuites, sa);
     if (!accepted.ok) return accepted;
-    const spiOut = decodeSpi(accepted.value.peerSpi);
+    const spiOut = decodeEspSpi(accepted.value.peerSpi);
     if (spiOut === undefined) return err(`${peer} chose an invalid ESP SPI; expected four octets, 256 or more`);
     if (!coversAny(tsi.selectors) || !coversAny(tsr.selectors))
       return err(
@@ -162,7 +163,7 @@ export function answerAuth(
     proposal: describeEspSuite(child.terms.suite),
     payloads: [
       ...proof,
-      answerEsp(child.selection, encodeSpi(spiIn)),
+      answerEsp(child.selection, encodeEspSpi(spiIn)),
       { kind: 'ts-initiator', selectors: ANY_TO_ANY },
       { kind: 'ts-responder', selectors: ANY_TO_ANY },
     ],
@@ -184,7 +185,7 @@ function answerChild(
   const tsi = findPayload(payloads, 'ts-initiator');
   const tsr = findPayload(payloads, 'ts-responder');
   const selection = sa === undefined ? undefined : selectEsp(config.espSuites, sa);
-  const spiOut = selection === undefined ? undefined : decodeSpi(selection.peerSpi);
+  const spiOut = selection === undefined ? undefined : decodeEspSpi(selection.peerSpi);
   if (selection === undefined || spiOut === undefined)
     return { kind: 'refused', notifyType: NotifyType.NoProposalChosen };
   if (tsi === undefined || tsr === undefined || !coversAny(tsi.selectors) || !coversAny(tsr.selectors))

@@ -1,4 +1,4 @@
-import { decodeSpi, encodeSpi } from '../child-sa.ts';
+import { decodeEspSpi, encodeEspSpi } from '../spi.ts';
 import { ExchangeType, NotifyType, notifyName, ProtocolId } from '../wire/iana.ts';
 import type { Payload } from '../wire/message.ts';
 import { type Answer, DELETE_IKE_SA, DONE, type Exchange, type ExchangeContext, type Outcome } from './exchange.ts';
@@ -70,14 +70,14 @@ export function answerInformational(
   const spisOut = deletes
     .filter((payload) => payload.protocolId === ProtocolId.Esp)
     .flatMap((payload) => payload.spis)
-    .map(decodeSpi)
+    .map(decodeEspSpi)
     .filter((spi) => spi !== undefined)
     .filter((spi) => ourSpi(spi) !== undefined);
   if (spisOut.length === 0) return { payloads: [], proposal: '', outcome: DONE };
   // RFC 7296 §1.4.1: the answer names our half of each pair.
   const ours = [...new Set(spisOut)].map(ourSpi).filter((spi) => spi !== undefined);
   return {
-    payloads: [{ kind: 'delete', protocolId: ProtocolId.Esp, spis: ours.map(encodeSpi) }],
+    payloads: [{ kind: 'delete', protocolId: ProtocolId.Esp, spis: ours.map(encodeEspSpi) }],
     proposal: '',
     outcome: { kind: 'child-deleted', spisOut, reason: `${peer} deleted the CHILD_SA` },
   };

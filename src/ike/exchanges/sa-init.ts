@@ -5,6 +5,7 @@ import { err, ok, type Result } from '../../lib/result.ts';
 import { deriveSkKeys, skeyseed } from '../keymat.ts';
 import { detectNat, natDetectionNotifies } from '../nat-detection.ts';
 import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
+import { isZeroIkeSpi, ZERO_IKE_SPI } from '../spi.ts';
 import { describeIkeSuite } from '../suites.ts';
 import type { IkeSuite } from '../types.ts';
 import { ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
@@ -12,8 +13,7 @@ import { findNotify, findPayload, findUnsupportedCritical, type Payload } from '
 import { type NotifyPayload, notify } from '../wire/notify.ts';
 import type { Exchange, ExchangeContext, Outcome, Reply, SaInitResult } from './exchange.ts';
 
-export const NONCE_LENGTH = 32;
-const ZERO_SPI = new Uint8Array(8);
+const NONCE_LENGTH = 32;
 /** A peer may ask for a cookie and for another group, in any order, and its cookie secret may roll over meanwhile. */
 const MAX_RETRIES = 4;
 
@@ -52,7 +52,7 @@ export class SaInit implements Exchange {
   request(): readonly Payload[] {
     const { config, deps } = this.#context;
     const { group, publicValue } = this.#keyExchange;
-    const spis = { spiI: this.#spiI, spiR: ZERO_SPI };
+    const spis = { spiI: this.#spiI, spiR: ZERO_IKE_SPI };
     return [
       ...(this.#cookie === undefined ? [] : [notify(NotifyType.Cookie, this.#cookie)]), // first, RFC 7296 §2.6
       offerIke(config.ikeSuites),
@@ -136,7 +136,7 @@ export class SaInit implements Exchange {
     const critical = findUnsupportedCritical(payloads);
     if (critical !== undefined)
       return err(`${peer} insists on payload type ${critical.type} in IKE_SA_INIT, which we do not support`);
-    if (sa === undefined || ke === undefined || nonce === undefined || isZero(spiR))
+    if (sa === undefined || ke === undefined || nonce === undefined || isZeroIkeSpi(spiR))
       return err(`${peer} answered IKE_SA_INIT without an SPI or one of SA, KE, Nonce`);
     const accepted = acceptedIke(config.ikeSuites, sa);
     if (!accepted.ok) return accepted;
@@ -223,7 +223,7 @@ export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request
     spiR,
   );
   // The request was hashed before our SPI existed.
-  const nat = detectNat(deps.crypto, { ...spis, spiR: ZERO_SPI }, local, from, payloads);
+  const nat = detectNat(deps.crypto, { ...spis, spiR: ZERO_IKE_SPI }, local, from, payloads);
   const requestBytes = request.requestBytes.slice();
   return {
     kind: 'accepted',
@@ -248,5 +248,3 @@ function wrongGroup(wanted: DhGroup, got: number): SaInitAnswer {
 function refused(reply: Payload, reason: string): SaInitAnswer {
   return { kind: 'refused', payloads: [reply], reason };
 }
-
-const isZero = (spi: Uint8Array): boolean => spi.every((octet) => octet === 0);

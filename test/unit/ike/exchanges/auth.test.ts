@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../../../src/crypto/node.ts';
-import { ANY_TO_ANY, encodeSpi } from '../../../../src/ike/child-sa.ts';
+import { ANY_TO_ANY } from '../../../../src/ike/child-sa.ts';
 import { Auth, answerAuth } from '../../../../src/ike/exchanges/auth.ts';
 import type { ExchangeContext, Outcome, Reply, SaInitResult } from '../../../../src/ike/exchanges/exchange.ts';
 import { DEFAULT_ESP_SUITES, ESP_MIX, type IkeConfig, type IkeSuite } from '../../../../src/ike/index.ts';
 import { deriveSkKeys } from '../../../../src/ike/keymat.ts';
 import { answerEsp } from '../../../../src/ike/proposal.ts';
+import { encodeEspSpi } from '../../../../src/ike/spi.ts';
 import { NotifyType } from '../../../../src/ike/wire/iana.ts';
 import type { Payload } from '../../../../src/ike/wire/message.ts';
 import { notify } from '../../../../src/ike/wire/notify.ts';
@@ -48,12 +49,15 @@ describe('the initiator judges an IKE_AUTH response', () => {
     ['no CHILD_SA and no reason', proofOf, /without SA, TSi or TSr and without an error/],
     [
       'an ESP suite that we did not offer',
-      replace('sa', { kind: 'sa', proposals: [{ number: 1, protocolId: 3, spi: encodeSpi(0x2000), transforms: [] }] }),
+      replace('sa', {
+        kind: 'sa',
+        proposals: [{ number: 1, protocolId: 3, spi: encodeEspSpi(0x2000), transforms: [] }],
+      }),
       /which we did not offer/,
     ],
     [
       'a reserved ESP SPI',
-      replace('sa', GCM_256 && answerEsp({ suite: GCM_256, number: 1, peerSpi: encodeSpi(0) }, encodeSpi(255))),
+      replace('sa', GCM_256 && answerEsp({ suite: GCM_256, number: 1, peerSpi: encodeEspSpi(0) }, encodeEspSpi(255))),
       /invalid ESP SPI/,
     ],
   ])('%s: the IKE SA is deleted, and the reason says what to do', (_, change, reason) => {

@@ -1,0 +1,70 @@
+import { toHex } from '../lib/bytes.ts';
+import { formatIp } from '../lib/ip.ts';
+import { elapsedMs, type Instant } from '../lib/time.ts';
+import type { IkeChannel } from './channel.ts';
+import type { Answer, Outcome } from './exchanges/exchange.ts';
+import type { Request } from './request-window.ts';
+import { describeEspSuite, describeIkeSuite } from './suites.ts';
+import type { IkeHistoryEvent } from './types.ts';
+import { ExchangeType } from './wire/iana.ts';
+
+/** The line of history of an exchange that we started, or of its end without a usable answer. */
+export function requestEvent(
+  channel: IkeChannel,
+  { exchange, messageId, startedAt }: Request,
+  end: Outcome | Pick<IkeHistoryEvent, 'result' | 'reason'>,
+  now: Instant,
+): IkeHistoryEvent {
+  return {
+    ...whoIs(channel),
+    exchange: exchange.name,
+    direction: 'out',
+    messageId,
+    proposal: exchange.proposal,
+    durationMs: elapsedMs(startedAt, now),
+    ...('result' in end ? end : { ...verdict(end), ...agreed(end) }),
+  };
+}
+
+/** The line of history of an exchange that the peer started; it is answered in no time. */
+export function answerEvent(
+  channel: IkeChannel,
+  exchangeType: number,
+  messageId: number,
+  { outcome, proposal }: Pick<Answer, 'outcome' | 'proposal'>,
+): IkeHistoryEvent {
+  return {
+    ...whoIs(channel),
+    exchange: EXCHANGE_NAMES.get(exchangeType) ?? 'INFORMATIONAL',
+    direction: 'in',
+    messageId,
+    ...verdict(outcome),
+    proposal,
+    durationMs: 0,
+  };
+}
+
+function verdict(outcome: Outcome): Pick<IkeHistoryEvent, 'result' | 'reason'> {
+  const result = outcome.kind === 'failed' ? 'failed' : outcome.kind === 'retry' ? 'retry' : 'ok';
+  const remark = outcome.kind === 'established' ? outcome.remark : '';
+  return { result, reason: 'reason' in outcome ? outcome.reason : remark };
+}
+
+/** What the exchange brought about; where it brought nothing, the offer stays in the history. */
+function agreed(outcome: Outcome): Partial<Pick<IkeHistoryEvent, 'proposal' | 'spiR'>> {
+  if (outcome.kind === 'keyed')
+    return { proposal: describeIkeSuite(outcome.init.suite), spiR: toHex(outcome.init.spiR) };
+  if (outcome.kind === 'established' && outcome.child !== undefined)
+    return { proposal: describeEspSuite(outcome.child.suite) };
+  return {};
+}
+
+const EXCHANGE_NAMES: ReadonlyMap<number, IkeHistoryEvent['exchange']> = new Map([
+  [ExchangeType.IkeSaInit, 'IKE_SA_INIT'],
+  [ExchangeType.IkeAuth, 'IKE_AUTH'],
+  [ExchangeType.CreateChildSa, 'CREATE_CHILD_SA'],
+]);
+
+function whoIs({ spiI, spiR, remote }: IkeChannel): Pick<IkeHistoryEvent, 'spiI' | 'spiR' | 'peer'> {
+  return { spiI: toHex(spiI), spiR: toHex(spiR), peer: formatIp(remote.address) };
+}
