@@ -1,6 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { eventually } from './eventually.ts';
+import { eventually, Hopeless } from './eventually.ts';
 import { MICROSOFT_PREFIXES } from './microsoft-prefixes.ts';
 import { type RunningProcess, run } from './process.ts';
 import { ADDRESS, type Topology, type Zone } from './topology.ts';
@@ -12,6 +12,7 @@ export interface BirdOptions {
   readonly branchAsn: number;
   /** Announced to the branch. */
   readonly prefixes?: readonly string[];
+  readonly keepaliveSec?: number;
 }
 
 /** `birdc show protocols all` of the session to the branch. */
@@ -54,7 +55,7 @@ export class Bird {
     );
     this.#process = started;
     await eventually(`BIRD of zone ${this.#zone.number} answers`, 5_000, async () => {
-      if (!started.running) throw new Error(`bird ended: ${started.lines.join('\n')}`);
+      if (!started.running) throw new Hopeless(`bird ended: ${started.lines.join('\n')}`);
       return (await this.birdc('show', 'status')).includes('Daemon is up');
     });
   }
@@ -93,13 +94,21 @@ export class Bird {
     return [...shown.matchAll(/^(\d+\.\d+\.\d+\.\d+\/\d+)/gm)].map(([, prefix = '']) => prefix);
   }
 
+  async log(): Promise<string> {
+    return readFile(join(this.#directory, 'bird.log'), 'utf8');
+  }
+
   /** Any birdc command on this instance. */
   async birdc(...words: string[]): Promise<string> {
     return run('birdc', ['-s', join(this.#directory, 'ctl'), ...words]);
   }
 }
 
-function zoneConfig(zone: Zone, directory: string, { branchAsn, prefixes = MICROSOFT_PREFIXES }: BirdOptions): string {
+function zoneConfig(
+  zone: Zone,
+  directory: string,
+  { branchAsn, prefixes = MICROSOFT_PREFIXES, keepaliveSec = 60 }: BirdOptions,
+): string {
   return `
 log "${directory}/bird.log" all;
 router id ${zone.bgp};
@@ -122,7 +131,7 @@ protocol bgp branch {
   multihop 4;
   passive on;
   hold time 180;
-  keepalive time 60;
+  keepalive time ${keepaliveSec};
   ipv4 { import all; export where proto = "microsoft"; next hop self; };
 }
 `;

@@ -31,12 +31,24 @@ export class Capture {
   }
 
   /** The values of `fields` of each packet that `filter` lets through; read it after `stop()`. */
-  async fields(filter: string, fields: readonly string[], options: readonly string[] = []): Promise<string[][]> {
+  async fields(filter: string, fields: readonly string[]): Promise<string[][]> {
     const selected = fields.flatMap((field) => ['-e', field]);
-    const shown = await run('tshark', ['-n', '-r', this.file, ...options, '-Y', filter, '-T', 'fields', ...selected]);
+    const shown = await run('tshark', ['-n', '-r', this.file, '-Y', filter, '-T', 'fields', ...selected]);
     return shown
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => line.split('\t'));
+  }
+
+  /**
+   * All details of each packet that `filter` lets through, as tshark prints them.
+   * `keys`: a folder with tshark's own tables `ikev2_decryption_table` and `esp_sa`.
+   */
+  async packets(filter: string, keys: string): Promise<string[]> {
+    const preferences = ['-o', 'esp.enable_encryption_decode:TRUE', '-o', 'esp.enable_authentication_check:TRUE'];
+    const shown = await run('tshark', ['-n', '-V', '-r', this.file, ...preferences, '-Y', filter], {
+      env: { WIRESHARK_CONFIG_DIR: keys },
+    });
+    return shown.split(/^(?=Frame \d+: )/m).filter((packet) => packet !== '');
   }
 }

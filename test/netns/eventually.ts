@@ -1,4 +1,9 @@
+import { setTimeout as wait } from 'node:timers/promises';
+
 const PAUSE_MS = 50;
+
+/** Thrown by a probe when waiting longer cannot help. */
+export class Hopeless extends Error {}
 
 /**
  * Waits until `probe` gives something other than undefined or false, and gives that. A probe that throws has not happened yet.
@@ -16,9 +21,10 @@ export async function eventually<T>(
       const value = await probe();
       if (value !== undefined && value !== false) return value;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       obstacle = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await wait(PAUSE_MS);
   } while (performance.now() < deadline);
   throw new Error(`not within ${deadlineMs} ms: ${what} (${obstacle instanceof Error ? obstacle.message : obstacle})`);
 }

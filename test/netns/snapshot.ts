@@ -9,6 +9,7 @@ const VIEWS = [
   ['ip', '-6', 'rule', 'show'],
   ['ip', 'nexthop', 'show'],
   ['nft', 'list', 'ruleset'],
+  ['sysctl', '--all', '--pattern', '^net\\.ipv[46]\\.(conf\\.|fib_|ip_forward)'],
 ] as const;
 
 /** Everything that a daemon could leave in a namespace's kernel state, as text: two equal texts are two equal states. */

@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { eventually } from './eventually.ts';
+import { eventually, Hopeless } from './eventually.ts';
 import { type Exit, type RunningProcess, run } from './process.ts';
 import type { Topology } from './topology.ts';
 import { list, parseVici, text, type ViciSection } from './vici-text.ts';
@@ -103,7 +103,7 @@ export class StrongSwan {
     });
     this.#process = started;
     await eventually(`charon in ${this.#options.namespace} answers`, 10_000, async () => {
-      if (!started.running) throw new Error(`charon ended: ${started.lines.join('\n')}`);
+      if (!started.running) throw new Hopeless(`charon ended: ${started.lines.join('\n')}`);
       return (await this.swanctl('--stats')) !== '';
     });
     await this.swanctl('--load-all');

@@ -1,14 +1,16 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { IkeHistoryView, NeighborView, SaView, StatusView, TunnelView } from '../../src/admin/wire.ts';
-import { eventually } from './eventually.ts';
+import { eventually, Hopeless } from './eventually.ts';
 import type { Exit, RunningProcess } from './process.ts';
 import { ROOT } from './repository.ts';
 import type { Topology } from './topology.ts';
 
-const PROGRAM = join(ROOT, 'dist/main.js');
+const DAEMON = join(ROOT, 'dist/main.js');
+const CLI = join(ROOT, 'dist/cli/main.js');
 
 export interface TunwrightdOptions {
   /** The configuration document, written as YAML. A string is written as it is. */
@@ -23,6 +25,12 @@ export interface LogLine {
   readonly level: number;
   readonly msg: string;
   readonly [field: string]: unknown;
+}
+
+/** A run of the command line: code null means that a signal ended it. */
+export interface CommandResult {
+  readonly code: number | null;
+  readonly output: string;
 }
 
 /** The daemon as an operator starts it, in the branch's namespace, and its admin socket. */
@@ -97,7 +105,7 @@ export class Tunwrightd {
     let last: StatusView | undefined;
     try {
       return await eventually(what, deadlineMs, async () => {
-        if (!this.#process.running) throw new Error('the daemon has ended');
+        if (!this.#process.running) throw new Hopeless('the daemon has ended');
         last = await this.status();
         return condition(last) && last;
       });
@@ -117,8 +125,21 @@ export class Tunwrightd {
     return this.waitUntil('the daemon is healthy', deadlineMs, ({ health }) => health === 'ok');
   }
 
-  /** Seconds of processor time since its start, all threads. */
-  async cpuSeconds(): Promise<number> {
+  /** Share of one processor that all its threads together used over the next `windowMs`. */
+  async cpuShare(windowMs: number): Promise<number> {
+    const before = await this.#cpuSeconds();
+    await wait(windowMs);
+    return ((await this.#cpuSeconds()) - before) / (windowMs / 1000);
+  }
+
+  /** Runs `tunwright` with `words` against this daemon. */
+  async command(...words: string[]): Promise<CommandResult> {
+    const running = this.#topology.start(process.execPath, [CLI, '--socket', this.#socket, ...words]);
+    const { code } = await running.exit;
+    return { code, output: running.lines.join('\n') };
+  }
+
+  async #cpuSeconds(): Promise<number> {
     // proc(5): after the name in parentheses, utime and stime are the 12th and 13th fields, in ticks of 10 ms.
     const fields = (await readFile(`/proc/${this.pid}/stat`, 'utf8')).replace(/^.*\) /, '').split(' ');
     return (Number(fields[11]) + Number(fields[12])) / 100;
@@ -126,9 +147,8 @@ export class Tunwrightd {
 
   /** GET on the admin socket; rejects when the answer is not 2xx. */
   get<T>(path: string): Promise<T> {
-    const socketPath = join(runtimeDirectory(this.#topology), 'tunwright.sock');
     return new Promise((resolve, reject) => {
-      const asking = request({ socketPath, path, timeout: 5_000 }, (response) => {
+      const asking = request({ socketPath: this.#socket, path, timeout: 5_000 }, (response) => {
         let body = '';
         response.setEncoding('utf8');
         response.on('data', (chunk) => {
@@ -145,6 +165,10 @@ export class Tunwrightd {
     });
   }
 
+  get #socket(): string {
+    return join(runtimeDirectory(this.#topology), 'tunwright.sock');
+  }
+
   #spawn(): RunningProcess {
     const { through = [], args = [], env = {} } = this.#options;
     const directories = [
@@ -156,7 +180,7 @@ export class Tunwrightd {
     const [command = '', ...rest] = [
       ...through,
       process.execPath,
-      PROGRAM,
+      DAEMON,
       '--config',
       configFile(this.#topology),
       ...directories,
