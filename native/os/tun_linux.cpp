@@ -45,7 +45,8 @@ TunDevice::TunDevice(const std::string& name, int mtu)
   check(::ioctl(control.get(), SIOCSIFMTU, &request), "SIOCSIFMTU");
   request = request_for(name);
   request.ifr_qlen = kTransmitQueue;
-  check(::ioctl(control.get(), SIOCSIFTXQLEN, &request), "SIOCSIFTXQLEN");
+  // Root of a user namespace may do all of this but set the queue: there the kernel's own 500 packets must do.
+  if (::ioctl(control.get(), SIOCSIFTXQLEN, &request) != 0 && errno != EPERM) throw SystemError(errno, "SIOCSIFTXQLEN");
   request = request_for(name);
   check(::ioctl(control.get(), SIOCGIFFLAGS, &request), "SIOCGIFFLAGS");
   request.ifr_flags |= IFF_UP;
