@@ -1,5 +1,5 @@
 import type { Endpoint } from '../../src/lib/esp-sa.ts';
-import { equalIp, formatIp, type IpAddress } from '../../src/lib/ip.ts';
+import { equalIp, type IpAddress } from '../../src/lib/ip.ts';
 import { after, type Instant } from '../../src/lib/time.ts';
 import type { SeededRandom, VirtualClock } from './clock.ts';
 
@@ -94,5 +94,3 @@ export class Nat {
     return port;
   }
 }
-
-export const formatEndpoint = ({ address, port }: Endpoint): string => `${formatIp(address)}:${port}`;
