@@ -4,6 +4,7 @@ import { registerConfig } from './commands/config.ts';
 import { registerEvent } from './commands/event.ts';
 import { registerIke } from './commands/ike.ts';
 import { registerIpsec } from './commands/ipsec.ts';
+import { registerLab } from './commands/lab.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerVersion } from './commands/version.ts';
 import { CliError, Exit } from './exit.ts';
@@ -18,6 +19,7 @@ const COMMANDS: readonly ((program: Command, host: CommandHost) => void)[] = [
   registerBgp,
   registerEvent,
   registerConfig,
+  registerLab,
   registerVersion,
 ];
 

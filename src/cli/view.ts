@@ -99,7 +99,7 @@ function format<T>(view: View<T>, data: T, { io, options }: Source): string {
 }
 
 /** https://no-color.org */
-const isColourful = ({ env, isTerminal }: CliIo): boolean =>
+export const isColourful = ({ env, isTerminal }: CliIo): boolean =>
   isTerminal && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb';
 
 /** JSON leaves DEL and the C1 controls as they are; a terminal would obey them. */
