@@ -3,7 +3,12 @@ import type { BgpConfig, BgpInput, BgpOutput, BgpView } from '../bgp/types.ts';
 import type { Random } from '../crypto/types.ts';
 import type { Clock } from '../io/clock.ts';
 import type { IpAddress, Prefix } from '../lib/ip.ts';
+import { after } from '../lib/time.ts';
 import { Reactor } from './reactor.ts';
+
+/** After a mistake of our own, so that whoever provokes it cannot make us spin. */
+const RESTART_MS = 30_000;
+const FIRST_INCOMING = 1_000_000;
 
 /** One TCP connection as the shell gives it; `onClosed` comes once, also when the dial failed, and never synchronously. */
 export interface BgpTransport {
@@ -27,16 +32,27 @@ export interface BgpPeerEvents {
   readonly onLog: (event: string, detail: string) => void;
 }
 
-/** Runs one BgpSession over TCP connections that `dial` opens. */
+/** One life of a session: state machine, and the connections that speak for it. */
+interface Life {
+  readonly session: BgpSession;
+  readonly reactor: Reactor<BgpInput, BgpOutput>;
+  readonly connections: Map<number, BgpTransport>;
+}
+
+/** Runs one BgpSession over TCP connections that `dial` opens. A session that fails by our own mistake starts over. */
 export class BgpPeer {
   readonly config: BgpConfig;
-  readonly #session: BgpSession;
-  readonly #reactor: Reactor<BgpInput, BgpOutput>;
   readonly #clock: Clock;
+  readonly #random: Random;
   readonly #dial: (handlers: BgpTransportHandlers) => BgpTransport;
   readonly #events: BgpPeerEvents;
-  readonly #connections = new Map<number, BgpTransport>();
-  #nextIncoming = 1_000_000;
+  #life: Life;
+  #exports: readonly Prefix[] = [];
+  /** `start` was called, `stop` not yet. */
+  #wanted = false;
+  #established = false;
+  #nextIncoming = FIRST_INCOMING;
+  #cancelRestart: (() => void) | undefined;
 
   constructor(
     config: BgpConfig,
@@ -46,57 +62,92 @@ export class BgpPeer {
   ) {
     this.config = config;
     this.#clock = deps.clock;
+    this.#random = deps.random;
     this.#dial = dial;
     this.#events = events;
-    this.#session = new BgpSession(config, { random: deps.random });
-    this.#reactor = new Reactor(this.#session, deps.clock, (output) => this.#perform(output));
+    this.#life = this.#begin();
   }
 
   start(): void {
-    this.#reactor.feed({ kind: 'start' });
+    this.#wanted = true;
+    this.#life.reactor.feed({ kind: 'start' });
   }
   /** Cease with `subcode` (RFC 4486). `pathGone`: nothing can be delivered, so connections are dropped at once. */
   stop(subcode: number, text: string, pathGone = false): void {
-    this.#reactor.feed({ kind: 'stop', subcode, text });
-    if (pathGone) for (const transport of this.#connections.values()) transport.abort();
+    this.#wanted = false;
+    this.#cancelRestart?.();
+    this.#life.reactor.feed({ kind: 'stop', subcode, text });
+    if (pathGone) for (const transport of this.#life.connections.values()) transport.abort();
   }
   advertise(prefixes: readonly Prefix[]): void {
-    this.#reactor.feed({ kind: 'advertise', prefixes });
+    this.#exports = prefixes;
+    this.#life.reactor.feed({ kind: 'advertise', prefixes });
   }
   /** A connection the peer opened; returns the handlers to wire to it. */
   accept(transport: BgpTransport): Omit<BgpTransportHandlers, 'onConnected'> {
+    const life = this.#life;
     const connection = this.#nextIncoming++;
-    this.#connections.set(connection, transport);
-    this.#reactor.feed({ kind: 'connected', connection, incoming: true });
-    return this.#handlers(connection);
+    life.connections.set(connection, transport);
+    life.reactor.feed({ kind: 'connected', connection, incoming: true });
+    return handlersOf(life, connection);
   }
   /** No TCP connection is left: nothing more will be sent. */
   get idle(): boolean {
-    return this.#connections.size === 0;
+    return this.#life.connections.size === 0;
   }
   view(): BgpView {
-    return this.#session.view(this.#clock.now());
+    return this.#life.session.view(this.#clock.now());
   }
   close(): void {
-    this.#reactor.close();
-    for (const transport of this.#connections.values()) transport.abort();
-    this.#connections.clear();
+    this.#wanted = false;
+    this.#cancelRestart?.();
+    end(this.#life);
   }
 
-  #perform(output: BgpOutput): void {
+  #begin(): Life {
+    const session = new BgpSession(this.config, { random: this.#random });
+    const reactor = new Reactor<BgpInput, BgpOutput>(
+      session,
+      this.#clock,
+      (output) => this.#perform(life, output),
+      (error) => this.#onFailure(life, error),
+    );
+    const life: Life = { session, reactor, connections: new Map() };
+    return life;
+  }
+
+  /** What the old session knew is void: a new one takes its place at once and dials after a while. */
+  #onFailure(failed: Life, error: unknown): void {
+    end(failed);
+    this.#life = this.#begin();
+    this.#life.reactor.feed({ kind: 'advertise', prefixes: this.#exports });
+    const wasEstablished = this.#established;
+    this.#established = false;
+    const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#events.onLog('bgp-internal-error', `the session starts over in ${RESTART_MS / 1000} s: ${words}`);
+    if (this.#wanted) {
+      this.#cancelRestart = this.#clock.wakeAt(after(this.#clock.now(), RESTART_MS), () => this.start());
+    }
+    if (wasEstablished) this.#events.onDown('internal error; the log has the details');
+  }
+
+  #perform(life: Life, output: BgpOutput): void {
+    const { connections } = life;
     switch (output.kind) {
       case 'connect':
-        this.#connections.set(output.connection, this.#dial(this.#handlers(output.connection)));
+        connections.set(output.connection, this.#dial(handlersOf(life, output.connection)));
         return;
       case 'send':
-        this.#connections.get(output.connection)?.write(output.bytes);
+        connections.get(output.connection)?.write(output.bytes);
         return;
       case 'close':
-        this.#connections.get(output.connection)?.end();
+        connections.get(output.connection)?.end();
         return;
       case 'up':
+        this.#established = true;
         return this.#events.onUp(output.routerId);
       case 'down':
+        this.#established = false;
         return this.#events.onDown(output.reason);
       case 'routes':
         return this.#events.onRoutes(output);
@@ -106,15 +157,21 @@ export class BgpPeer {
         return this.#events.onLog(output.event, output.detail);
     }
   }
+}
 
-  #handlers(connection: number): BgpTransportHandlers {
-    return {
-      onConnected: () => this.#reactor.feed({ kind: 'connected', connection, incoming: false }),
-      onData: (bytes) => this.#reactor.feed({ kind: 'data', connection, bytes }),
-      onClosed: (reason) => {
-        this.#connections.delete(connection);
-        this.#reactor.feed({ kind: 'closed', connection, reason });
-      },
-    };
-  }
+function handlersOf({ connections, reactor }: Life, connection: number): BgpTransportHandlers {
+  return {
+    onConnected: () => reactor.feed({ kind: 'connected', connection, incoming: false }),
+    onData: (bytes) => reactor.feed({ kind: 'data', connection, bytes }),
+    onClosed: (reason) => {
+      connections.delete(connection);
+      reactor.feed({ kind: 'closed', connection, reason });
+    },
+  };
+}
+
+function end({ connections, reactor }: Life): void {
+  reactor.close();
+  for (const transport of connections.values()) transport.abort();
+  connections.clear();
 }

@@ -12,7 +12,7 @@ import { NetlinkSocket } from '../io/netlink.ts';
 import { Sysctl } from '../io/sysctl.ts';
 import { dialTcp } from '../io/tcp.ts';
 import type { HttpRequest, HttpResponse } from '../lib/http.ts';
-import { formatIp } from '../lib/ip.ts';
+import { equalIp, type IpAddress } from '../lib/ip.ts';
 import { Rtm } from '../lib/netlink.ts';
 import type { Secret } from '../lib/secret.ts';
 import { Agent } from './agent.ts';
@@ -23,6 +23,7 @@ import { FibApplier } from './fib-applier.ts';
 import { KernelSettings } from './kernel-settings.ts';
 import { KeyExport } from './key-export.ts';
 import { Routing } from './routing.ts';
+import { powerOnSelfTest } from './self-test.ts';
 import { StateStore } from './state-store.ts';
 import { OUTER_MARK } from './tunnel.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
@@ -44,10 +45,15 @@ export interface AgentOptions {
   readonly version: string;
 }
 
-/** Joins the agent to this machine. Rejects with a sentence when the machine lacks something no retry can bring. */
+/**
+ * Joins the agent to this machine. Rejects with a sentence when the machine lacks something no retry can bring, or does
+ * its sums wrong.
+ */
 export async function createAgent({ config, stateDirectory, version }: AgentOptions): Promise<Agent> {
   const clock = systemClock;
   const addon = loadAddon();
+  const test = powerOnSelfTest(addon);
+  if (!test.ok) throw new Error(test.error);
   const log = new EventLog(clock.wall);
   const alarms = new Alarms(clock.wall);
   const directory = await StateDirectory.open(stateDirectory);
@@ -79,9 +85,11 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
     crypto: config.crypto.provider === 'noble' ? nobleCrypto : nodeCrypto,
     random: systemRandom,
     kernel: new KernelSettings(await Sysctl.open(directory), alarms, log),
-    keyExport: config.debug.exportKeysDir === undefined ? undefined : new KeyExport(config.debug.exportKeysDir),
+    keyExport: keyExport(config, (message) => {
+      if (alarms.raise('key-export', 'warning', message)) log.add('warn', 'key-export', message);
+    }),
     wanAddress: (wanInterface) => wans.address(wanInterface),
-    readSecret: (path) => readSecret(path, log),
+    readSecret: secretReader(log),
     http: http.exchange,
     dial: (spec, peer, handlers) => dialBgp(addon, spec, peer, handlers),
     release: () => {
@@ -105,18 +113,27 @@ function dialBgp(addon: NativeAddon, spec: TunnelSpec, peer: BgpConfig, handlers
   return dialTcp(addon, to, options, handlers);
 }
 
-async function readSecret(path: string, log: EventLog): Promise<Secret> {
-  const { secret, warning } = await readSecretFile(path);
-  if (warning !== undefined) log.add('warn', 'secret-file-mode', warning);
-  return secret;
+/** Files are read again and again while one is missing; a careless mode is worth one warning. */
+function secretReader(log: EventLog): (path: string) => Promise<Secret> {
+  const warned = new Set<string>();
+  return async (path) => {
+    const { secret, warning } = await readSecretFile(path);
+    if (warning !== undefined && !warned.has(warning)) log.add('warn', 'secret-file-mode', warning);
+    if (warning !== undefined) warned.add(warning);
+    return secret;
+  };
 }
 
-/** One HTTP client for each WAN and address in use; a new address gets a new client. */
+function keyExport({ debug }: Config, onError: (message: string) => void): KeyExport | undefined {
+  return debug.exportKeysDir === undefined ? undefined : new KeyExport(debug.exportKeysDir, onError);
+}
+
+/** One HTTP client for each WAN; a new address gets a new client. */
 function pinnedHttp(wans: Wans): {
   readonly exchange: (wanInterface: string, request: HttpRequest) => Promise<HttpResponse>;
   readonly close: () => void;
 } {
-  const clients = new Map<string, HttpClient>();
+  const clients = new Map<string, { readonly from: IpAddress; readonly client: HttpClient }>();
   return {
     exchange: async (wanInterface, request) => {
       const localAddress = wans.address(wanInterface);
@@ -124,13 +141,15 @@ function pinnedHttp(wans: Wans): {
         const detail = `WAN interface ${wanInterface} has no IPv4 address; bring it up or correct wans[].interface`;
         return { kind: 'unreachable', code: 'ENETDOWN', detail };
       }
-      const key = `${wanInterface} ${formatIp(localAddress)}`;
-      const client = clients.get(key) ?? createHttp({ device: wanInterface, mark: OUTER_MARK, localAddress });
-      clients.set(key, client);
+      const known = clients.get(wanInterface);
+      if (known !== undefined && equalIp(known.from, localAddress)) return known.client(request);
+      void known?.client.close();
+      const client = createHttp({ device: wanInterface, mark: OUTER_MARK, localAddress });
+      clients.set(wanInterface, { from: localAddress, client });
       return client(request);
     },
     close: () => {
-      for (const client of clients.values()) void client.close();
+      for (const { client } of clients.values()) void client.close();
     },
   };
 }

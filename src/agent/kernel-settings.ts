@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/types.ts';
 import type { Sysctl } from '../io/sysctl.ts';
 import type { Alarms } from './alarms.ts';
@@ -20,10 +20,10 @@ export class KernelSettings {
     this.#log = log;
   }
 
+  /** Never rejects. */
   async prepare(config: Config): Promise<void> {
     await this.#set('kernel-hash-policy', HASH_POLICY.key, HASH_POLICY.value);
-    const forwards = readFileSync(FORWARDING, 'utf8').trim() === '1';
-    if (forwards || config.networks.length === 0) this.#alarms.clear('kernel-forwarding');
+    if (config.networks.length === 0 || (await forwards())) this.#alarms.clear('kernel-forwarding');
     else {
       this.#raise(
         'kernel-forwarding',
@@ -32,7 +32,7 @@ export class KernelSettings {
     }
   }
 
-  /** Return traffic may come on either tunnel, and nothing of IPv6 may leave by itself. */
+  /** Return traffic may come on either tunnel, and nothing of IPv6 may leave by itself. Never rejects. */
   async prepareDevice(device: string): Promise<void> {
     await this.#set(`kernel-rp-filter-${device}`, `net/ipv4/conf/${device}/rp_filter`, '2');
     await this.#set(`kernel-ipv6-${device}`, `net/ipv6/conf/${device}/disable_ipv6`, '1');
@@ -54,4 +54,10 @@ export class KernelSettings {
   #raise(code: string, message: string): void {
     if (this.#alarms.raise(code, 'warning', message)) this.#log.add('warn', code, message);
   }
+}
+
+/** A machine that does not say counts as one that does not. */
+async function forwards(): Promise<boolean> {
+  const value = await readFile(FORWARDING, 'utf8').catch(() => '0');
+  return value.trim() === '1';
 }

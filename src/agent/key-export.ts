@@ -23,10 +23,20 @@ const IKE_NO_INTEGRITY = 'NONE [RFC4306]';
  */
 export class KeyExport {
   readonly #directory: string;
+  readonly #onError: (message: string) => void;
 
-  constructor(directory: string) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  /**
+   * Throws with a sentence when the directory cannot be made. Later errors only go to `onError`: a full disk must not
+   * take tunnels down for a capture's sake.
+   */
+  constructor(directory: string, onError: (message: string) => void) {
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    } catch (cause) {
+      throw new Error(`debug.export_keys: cannot make the directory ${directory}: ${reasonOf(cause)}`, { cause });
+    }
     this.#directory = directory;
+    this.#onError = onError;
   }
 
   ike(keys: ExportedIkeKeys): void {
@@ -49,7 +59,12 @@ export class KeyExport {
   }
 
   #append(table: string, fields: readonly string[]): void {
-    appendFileSync(join(this.#directory, table), `${fields.join(',')}\n`, { mode: 0o600 });
+    const path = join(this.#directory, table);
+    try {
+      appendFileSync(path, `${fields.join(',')}\n`, { mode: 0o600 });
+    } catch (error) {
+      this.#onError(`session keys are missing from ${path}: ${reasonOf(error)}; a capture cannot be decrypted fully`);
+    }
   }
 }
 
@@ -59,4 +74,5 @@ function espRow(sa: EspSa, family: 4 | 6): string[] {
   return [`IPv${family}`, '*', '*', spi, 'AES-GCM with 16 octet ICV [RFC4106]', key, 'NULL', ''].map(quoted);
 }
 
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 const quoted = (text: string): string => `"${text}"`;

@@ -1,3 +1,4 @@
+import { CeaseSubcode } from '../bgp/index.ts';
 import type { BgpConfig } from '../bgp/types.ts';
 import type { Random } from '../crypto/types.ts';
 import type { Clock } from '../io/clock.ts';
@@ -9,10 +10,6 @@ import type { KernelSettings } from './kernel-settings.ts';
 import type { Routing } from './routing.ts';
 import { Tunnel, type TunnelDeps } from './tunnel.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
-
-/** RFC 4486 subcodes of Cease. */
-const ADMINISTRATIVE_SHUTDOWN = 2;
-const OTHER_CONFIGURATION_CHANGE = 6;
 
 export interface PathDeps extends TunnelDeps {
   readonly clock: Clock;
@@ -26,7 +23,7 @@ export interface PathDeps extends TunnelDeps {
 
 /**
  * One way to Microsoft: a tunnel and the BGP sessions that live and die with it.
- * Order on loss: routes move first, then the sessions end (nobody waits for a hold timer), then the device loses carrier.
+ * Order on loss: routes move first, then the sessions end (nobody waits for a hold timer), then the tunnel takes the device's carrier.
  */
 export class Path {
   readonly tunnel: Tunnel;
@@ -40,8 +37,9 @@ export class Path {
       onOpened: () => this.#onOpened(),
       onUp: () => this.#onUp(),
       onDown: (_, reason) => this.#onDown(reason),
-      onClosed: () => this.#deps.routing.removeTunnel(this.spec.interface),
+      onClosed: () => this.#deps.routing.deviceClosed(this.spec.interface),
     });
+    deps.routing.addTunnel(spec);
     this.peers = spec.bgpPeers.map((peer) => this.#peer(bgpConfig(spec, peer)));
   }
 
@@ -56,7 +54,7 @@ export class Path {
   /** Tells the peers why (Cease); their last words still need the tunnel, so it stops separately. */
   stopSessions(text: string): void {
     this.#retired = true;
-    for (const peer of this.peers) peer.stop(ADMINISTRATIVE_SHUTDOWN, text);
+    for (const peer of this.peers) peer.stop(CeaseSubcode.AdministrativeShutdown, text);
   }
 
   stopTunnel(): void {
@@ -65,6 +63,7 @@ export class Path {
       this.#deps.routing.removePeer(formatIp(peer.config.peerAddress));
     }
     this.tunnel.stop();
+    this.#deps.routing.removeTunnel(this.spec.interface);
   }
 
   #peer(config: BgpConfig): BgpPeer {
@@ -88,20 +87,19 @@ export class Path {
   }
 
   #onOpened(): void {
-    const device = this.tunnel.device;
+    const { device } = this.tunnel;
     if (device === undefined) return;
     void this.#deps.kernel.prepareDevice(this.spec.interface);
-    device.setCarrier(false);
-    this.#deps.routing.addTunnel(this.spec, device.interfaceIndex);
+    this.#deps.routing.deviceOpened(this.spec.interface, device.interfaceIndex);
   }
 
   #onUp(): void {
     this.#say('info', 'tunnel-up', `tunnel to ${formatIp(this.spec.endpoint)} carries traffic`);
-    this.tunnel.device?.setCarrier(true);
     const applied = this.#deps.routing.setUp(this.spec.interface, true);
     // the session's source address and the peer's route must be in the kernel before it dials
     void applied.then(() => {
-      if (this.tunnel.children.length > 0) for (const peer of this.peers) peer.start();
+      if (this.#retired || this.tunnel.children.length === 0) return;
+      for (const peer of this.peers) peer.start();
     });
   }
 
@@ -109,8 +107,7 @@ export class Path {
     const level = this.#retired ? 'info' : 'error';
     this.#say(level, 'tunnel-down', `tunnel to ${formatIp(this.spec.endpoint)} is down: ${reason}`);
     void this.#deps.routing.setUp(this.spec.interface, false);
-    for (const peer of this.peers) peer.stop(OTHER_CONFIGURATION_CHANGE, `tunnel down: ${reason}`, true);
-    this.tunnel.device?.setCarrier(false);
+    for (const peer of this.peers) peer.stop(CeaseSubcode.OtherConfigurationChange, `tunnel down: ${reason}`, true);
   }
 
   #say(level: 'info' | 'warn' | 'error', kind: string, message: string): void {

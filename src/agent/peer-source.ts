@@ -2,7 +2,7 @@ import type { Config, LinkConfig } from '../config/types.ts';
 import type { Random } from '../crypto/types.ts';
 import type { Clock } from '../io/clock.ts';
 import type { HttpRequest, HttpResponse } from '../lib/http.ts';
-import type { IpAddress } from '../lib/ip.ts';
+import { formatIp, type IpAddress } from '../lib/ip.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Secret } from '../lib/secret.ts';
 import { after, type Instant } from '../lib/time.ts';
@@ -45,6 +45,8 @@ export class PeerSource {
   /** What keeps us from even asking, in one sentence. */
   #problem: string | undefined;
   #retryAt: Instant | undefined;
+  /** The public addresses that were registered last, to notice when they change. */
+  #registeredFrom: string | undefined;
   /** Keys generated in this run, until the registration that uses them has been stored. */
   readonly #freshKeys = new Map<string, readonly Secret[]>();
 
@@ -71,16 +73,21 @@ export class PeerSource {
     void this.#begin(config);
   }
 
+  /** Called about once a second: tries again what could not be had, and registers anew from a new public address. */
   tick(now: Instant): void {
-    if (this.#config === undefined || this.#retryAt === undefined || now < this.#retryAt) return;
+    const config = this.#config;
+    if (config === undefined) return;
+    const due = this.#retryAt !== undefined && now >= this.#retryAt;
+    if (!due && !this.#hasMoved(config)) return;
     this.#retryAt = undefined;
-    void this.#begin(this.#config);
+    void this.#begin(config);
   }
 
   close(): void {
     this.#config = undefined;
     this.#registrar?.close();
     this.#registrar = undefined;
+    this.#registeredFrom = undefined;
     this.#retryAt = undefined;
     this.#problem = undefined;
   }
@@ -96,6 +103,10 @@ export class PeerSource {
     } catch (error) {
       problem = sentence(error);
     }
+    this.#note(config, problem);
+  }
+
+  #note(config: Config, problem: string | undefined): void {
     if (this.#config !== config) return;
     if (problem !== undefined && problem !== this.#problem) this.#deps.log.add('error', 'peers-unknown', problem);
     this.#problem = problem;
@@ -124,6 +135,7 @@ export class PeerSource {
     const clientSecret = await this.#deps.readSecret(connector.credential.secretFile);
     const wanted = wantedRemoteNetwork(config, (link) => this.#linkFacts(config, link, fileKeys.get(link.name)));
     if (!wanted.ok || this.#config !== config) return wanted.ok ? ok(undefined) : wanted;
+    this.#registeredFrom = this.#publicAddresses(config);
     this.#registrar?.close();
     this.#registrar = new Registrar(
       {
@@ -137,6 +149,7 @@ export class PeerSource {
       wanted.value,
       { ...this.#deps, http: (request) => this.#deps.http(this.#controlWan(config), request) },
       (registered) => void this.#onRegistered(config, registered),
+      (error) => this.#note(config, `the registration ended by an internal error: ${sentence(error)}`),
     );
     this.#registrar.start();
     return ok(undefined);
@@ -152,11 +165,10 @@ export class PeerSource {
   }
 
   #linkFacts(config: Config, link: LinkConfig, fileKeys: readonly Secret[] | undefined): Result<LinkFacts, string> {
-    const wan = config.wans.find((candidate) => candidate.name === link.wan);
-    const publicIp = wan?.publicIp === 'auto' ? this.#deps.wanAddress(wan.interface) : wan?.publicIp;
-    if (wan === undefined || publicIp === undefined) {
+    const publicIp = this.#publicIp(config, link);
+    if (publicIp === undefined) {
       return err(
-        `link ${link.name}: WAN ${link.wan} (${wan?.interface}) has no IPv4 address yet, so there is nothing to register; waiting for it`,
+        `link ${link.name}: WAN ${link.wan} has no IPv4 address yet, so there is nothing to register; waiting for it`,
       );
     }
     const count = link.redundancy === 'zone' ? 2 : 1;
@@ -165,6 +177,30 @@ export class PeerSource {
     const fresh = this.#freshKeys.get(link.name) ?? Array.from({ length: count }, () => generatePsk(this.#deps.random));
     this.#freshKeys.set(link.name, fresh);
     return ok({ publicIp, psks: fresh, psksAreFresh: true });
+  }
+
+  #publicIp(config: Config, link: LinkConfig): IpAddress | undefined {
+    const wan = config.wans.find((candidate) => candidate.name === link.wan);
+    return wan?.publicIp === 'auto' ? this.#deps.wanAddress(wan.interface) : wan?.publicIp;
+  }
+
+  /** Of all links; undefined while one has none. */
+  #publicAddresses(config: Config): string | undefined {
+    const addresses = config.links.map((link) => this.#publicIp(config, link));
+    return addresses.every((address) => address !== undefined) ? addresses.map(formatIp).join(' ') : undefined;
+  }
+
+  #hasMoved(config: Config): boolean {
+    if (this.#registeredFrom === undefined) return false;
+    const addresses = this.#publicAddresses(config);
+    if (addresses === undefined || addresses === this.#registeredFrom) return false;
+    this.#deps.log.add(
+      'info',
+      'wan-moved',
+      `public address ${this.#registeredFrom} became ${addresses}: registering it`,
+    );
+    this.#registeredFrom = addresses;
+    return true;
   }
 
   /** Keys first: whoever holds a registration must be able to prove itself to it. */
@@ -181,7 +217,11 @@ export class PeerSource {
     }
     if (this.#config !== config) return;
     const keysOf = (link: string): readonly Secret[] => psks.find((row) => row.link === link)?.keys ?? [];
-    this.#onPeers(registeredPeers(config, links, keysOf));
+    try {
+      this.#onPeers(registeredPeers(config, links, keysOf));
+    } catch (error) {
+      this.#note(config, `Microsoft's answer cannot be used: ${sentence(error)}`);
+    }
   }
 
   #useLastKnown(config: Config, fileKeys: ReadonlyMap<string, readonly Secret[]>): void {

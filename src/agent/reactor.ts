@@ -17,15 +17,21 @@ export class Reactor<In, Out> {
   readonly #core: Core<In, Out>;
   readonly #clock: Clock;
   readonly #perform: (output: Out) => void;
+  readonly #onFailure: ((error: unknown) => void) | undefined;
   readonly #queue: (In | { readonly kind: 'timeout' })[] = [];
   #running = false;
   #closed = false;
   #cancelWake: (() => void) | undefined;
 
-  constructor(core: Core<In, Out>, clock: Clock, perform: (output: Out) => void) {
+  /**
+   * `onFailure` hears what the core or `perform` threw. The reactor is closed by then, because a core that was cut off
+   * in the middle cannot be trusted: its owner starts over with a new one. Left out: the caller of `feed` hears it.
+   */
+  constructor(core: Core<In, Out>, clock: Clock, perform: (output: Out) => void, onFailure?: (error: unknown) => void) {
     this.#core = core;
     this.#clock = clock;
     this.#perform = perform;
+    this.#onFailure = onFailure;
   }
 
   feed(input: In | { readonly kind: 'timeout' }): void {
@@ -35,6 +41,10 @@ export class Reactor<In, Out> {
     this.#running = true;
     try {
       this.#run();
+    } catch (error) {
+      this.close();
+      if (this.#onFailure === undefined) throw error;
+      this.#onFailure(error);
     } finally {
       this.#running = false;
     }
@@ -51,7 +61,9 @@ export class Reactor<In, Out> {
   #run(): void {
     for (let input = this.#queue.shift(); input !== undefined; input = this.#queue.shift()) {
       this.#core.handle(input, this.#clock.now());
-      for (let output = this.#core.poll(); output !== undefined; output = this.#core.poll()) this.#perform(output);
+      for (let output = this.#core.poll(); output !== undefined && !this.#closed; output = this.#core.poll()) {
+        this.#perform(output);
+      }
     }
   }
 

@@ -23,16 +23,23 @@ export class Registrar {
   readonly #core: EntraRegistration;
   readonly #onRegistered: (registered: Registered) => void;
 
+  /** `onFailure`: a mistake of our own ended it for good; its owner makes another one. */
   constructor(
     connector: EntraConnector,
     wanted: WantedRemoteNetwork,
     deps: RegistrarDeps,
     onRegistered: (registered: Registered) => void,
+    onFailure: (error: unknown) => void,
   ) {
     this.#deps = deps;
     this.#onRegistered = onRegistered;
     this.#core = new EntraRegistration(connector, wanted, { random: deps.random });
-    this.#reactor = new Reactor<EntraInput, EntraOutput>(this.#core, deps.clock, (output) => this.#perform(output));
+    this.#reactor = new Reactor<EntraInput, EntraOutput>(
+      this.#core,
+      deps.clock,
+      (output) => this.#perform(output),
+      onFailure,
+    );
   }
 
   get view(): EntraView {
@@ -65,7 +72,14 @@ export class Registrar {
   }
 
   async #exchange(id: number, request: HttpRequest): Promise<void> {
-    const response = await this.#deps.http(request);
+    const response = await this.#deps.http(request).catch(unreachable);
     this.#reactor.feed({ kind: 'response', id, response });
   }
 }
+
+/** An HTTP client that throws is broken, not the registration: to be tried again like any other failure. */
+const unreachable = (error: unknown): HttpResponse => ({
+  kind: 'unreachable',
+  code: 'failed',
+  detail: error instanceof Error ? error.message : String(error),
+});

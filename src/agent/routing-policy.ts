@@ -18,13 +18,17 @@ export function routingPolicy(
     prefix: hostPrefix(endpoint),
     what: `the tunnel endpoint ${formatIp(endpoint)}`,
   }));
+  const speakers = [
+    ...config.links.map(({ bgp }) => ({ prefix: hostPrefix(bgp.localIp), what: 'our own BGP address' })),
+    ...peers.map(({ bgpAddress }) => ({ prefix: hostPrefix(bgpAddress), what: "a peer's BGP address" })),
+  ];
   const lans = config.networks.flatMap((network) =>
     network.prefixes.map((prefix) => ({ prefix, what: `the LAN network ${network.name} (${formatPrefix(prefix)})` })),
   );
   return {
     permits: permits(config),
     statics: config.probes.flatMap(probeTarget),
-    protected: [...wans, ...endpoints, ...lans],
+    protected: [...speakers, ...wans, ...endpoints, ...lans],
     allowDefaultRoute: config.remoteNetwork.profiles.includes('internet'),
   };
 }

@@ -9,7 +9,7 @@ import {
 import type { BgpConfig, BgpRoute } from '../bgp/types.ts';
 import type { FibInput, FibPermit, FibRoute, FibTunnel } from '../fib/types.ts';
 import type { Clock } from '../io/clock.ts';
-import { hostPrefix, type IpAddress, type Prefix } from '../lib/ip.ts';
+import { type IpAddress, type Prefix, prefixKey } from '../lib/ip.ts';
 import { LocRib } from '../rib/index.ts';
 import type { RibPath } from '../rib/types.ts';
 import type { EventLog } from './event-log.ts';
@@ -18,6 +18,8 @@ import type { TunnelSpec } from './tunnel-spec.ts';
 
 /** RFC 4271 §5.1.5: what an external route is worth before policy says otherwise. */
 const DEFAULT_LOCAL_PREF = 100;
+/** No interface has this index. */
+const NO_DEVICE = 0;
 
 export interface RoutingDeps {
   readonly clock: Clock;
@@ -48,6 +50,8 @@ export class Routing {
   readonly #tunnels = new Map<string, FibTunnel & { readonly localAddress: IpAddress }>();
   readonly #peers = new Map<string, Peer>();
   readonly #locRib = new LocRib();
+  /** The decision for every learned prefix, by `prefixKey`. */
+  readonly #routes = new Map<number | string, FibRoute>();
   #policy: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
   #scheduled: Promise<void> | undefined;
   #problems: FibResult['problems'] = [];
@@ -57,27 +61,37 @@ export class Routing {
     this.#deps = deps;
   }
 
+  /** Also judges anew what the peers have announced already. */
   setPolicy(policy: RoutingPolicy): void {
     this.#policy = policy;
+    for (const [key, peer] of this.#peers) this.#judge(key, peer, peer.adjRibIn.routes(), []);
     void this.#apply();
   }
 
-  /** The device exists; nothing is routed to it until `setUp`. */
-  addTunnel(spec: TunnelSpec, interfaceIndex: number): void {
+  /** The tunnel is wanted. It keeps its place among the others, and so its kernel ids, while its device comes and goes. */
+  addTunnel(spec: TunnelSpec): void {
     this.#tunnels.set(spec.interface, {
       interface: spec.interface,
-      interfaceIndex,
+      interfaceIndex: NO_DEVICE,
       up: false,
       bgpPeers: spec.bgpPeers.map((peer) => peer.address),
       localAddress: spec.link.bgp.localIp,
     });
+  }
+
+  /** The device exists; nothing is routed to it until `setUp`. */
+  deviceOpened(tunnelInterface: string, interfaceIndex: number): void {
+    this.#change(tunnelInterface, { interfaceIndex, up: false });
     void this.#apply();
+  }
+
+  deviceClosed(tunnelInterface: string): void {
+    this.deviceOpened(tunnelInterface, NO_DEVICE);
   }
 
   /** Resolves when the kernel holds the result. */
   setUp(tunnelInterface: string, up: boolean): Promise<void> {
-    const tunnel = this.#tunnels.get(tunnelInterface);
-    if (tunnel !== undefined) this.#tunnels.set(tunnelInterface, { ...tunnel, up });
+    this.#change(tunnelInterface, { up });
     return this.#apply();
   }
 
@@ -104,19 +118,10 @@ export class Routing {
   update(key: string, announced: readonly BgpRoute[], withdrawn: readonly Prefix[]): void {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
-    const policy = this.#importPolicy(peer.config);
-    const now = this.#deps.clock.now();
-    const accepted: BgpRoute[] = [];
-    const gone = [...withdrawn];
-    for (const route of announced) {
-      const verdict = evaluateImport(route, policy);
-      peer.adjRibIn.announce(route, verdict, now);
-      if (verdict.accepted) accepted.push(route);
-      else gone.push(route.prefix);
-    }
+    const receivedAt = this.#deps.clock.now();
     for (const prefix of withdrawn) peer.adjRibIn.withdraw(prefix);
-    const routes = accepted.map((route) => ({ prefix: route.prefix, path: ribPath(key, peer, route) }));
-    this.#locRib.update(key, routes, gone);
+    const received = announced.map(({ prefix, attributes }) => ({ prefix, attributes, receivedAt }));
+    this.#judge(key, peer, received, withdrawn);
     void this.#apply();
   }
 
@@ -143,7 +148,8 @@ export class Routing {
 
   /** A result of a repair that nobody asked for. */
   noteBackground(result: FibResult): void {
-    if (result.changed > 0) {
+    // after a problem it was our own retry that had something to do
+    if (result.changed > 0 && this.#problems.length === 0) {
       this.#deps.log.add(
         'warn',
         'fib-repaired',
@@ -168,6 +174,11 @@ export class Routing {
     return this.#scheduled;
   }
 
+  #change(tunnelInterface: string, change: Partial<FibTunnel>): void {
+    const tunnel = this.#tunnels.get(tunnelInterface);
+    if (tunnel !== undefined) this.#tunnels.set(tunnelInterface, { ...tunnel, ...change });
+  }
+
   #note(result: FibResult): void {
     const known = new Set(this.#problems.map((problem) => problem.message));
     for (const { code, message } of result.problems) {
@@ -181,30 +192,52 @@ export class Routing {
     const everywhere = tunnels.map((tunnel) => tunnel.interface);
     const statics = everywhere.length === 0 ? [] : this.#policy.statics;
     return {
-      bgpLocalAddresses: tunnels.map((tunnel) => ({ address: tunnel.localAddress, interface: tunnel.interface })),
+      bgpLocalAddresses: tunnels
+        .filter((tunnel) => tunnel.interfaceIndex !== NO_DEVICE)
+        .map((tunnel) => ({ address: tunnel.localAddress, interface: tunnel.interface })),
       tunnels,
       routes: [...statics.map((prefix) => ({ prefix, via: everywhere })), ...this.#learned()],
       permits: this.#policy.permits,
     };
   }
 
+  /** Only what changed since the last pass is decided again. */
   #learned(): FibRoute[] {
-    return this.#locRib.entries().map(({ prefix, multipath }) => ({
-      prefix,
-      via: [...new Set(multipath.flatMap((path) => this.#peers.get(path.peer)?.interface ?? []))],
-    }));
+    const { updated, removed } = this.#locRib.drainChanges();
+    for (const prefix of removed) this.#routes.delete(prefixKey(prefix));
+    for (const { prefix, multipath } of updated) {
+      const via = [...new Set(multipath.flatMap((path) => this.#peers.get(path.peer)?.interface ?? []))];
+      this.#routes.set(prefixKey(prefix), { prefix, via });
+    }
+    return [...this.#routes.values()];
+  }
+
+  /** Import policy, then the decision process; `withdrawn` are gone from the Adj-RIB-In already. */
+  #judge(
+    key: string,
+    peer: Peer,
+    routes: readonly Omit<ReceivedRoute, 'verdict'>[],
+    withdrawn: readonly Prefix[],
+  ): void {
+    const policy = this.#importPolicy(peer.config);
+    const accepted: { readonly prefix: Prefix; readonly path: RibPath }[] = [];
+    const gone = [...withdrawn];
+    for (const { prefix, attributes, receivedAt } of routes) {
+      const route = { prefix, attributes };
+      const verdict = evaluateImport(route, policy);
+      peer.adjRibIn.announce(route, verdict, receivedAt);
+      if (verdict.accepted) accepted.push({ prefix, path: ribPath(key, peer, route) });
+      else gone.push(prefix);
+    }
+    this.#locRib.update(key, accepted, gone);
   }
 
   #importPolicy(config: BgpConfig): ImportPolicy {
-    const own = [...this.#tunnels.values()].flatMap((tunnel) => [
-      { prefix: hostPrefix(tunnel.localAddress), what: 'our own BGP address' },
-      ...tunnel.bgpPeers.map((address) => ({ prefix: hostPrefix(address), what: "a peer's BGP address" })),
-    ]);
     return {
       localAs: config.localAs,
       remoteAs: config.remoteAs,
       localAddress: config.localAddress,
-      protected: [...own, ...this.#policy.protected],
+      protected: this.#policy.protected,
       allowDefaultRoute: this.#policy.allowDefaultRoute,
       minLength: 1,
       maxLength: 32,

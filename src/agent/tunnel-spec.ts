@@ -51,8 +51,9 @@ export function registeredPeers(
 
 /** One tunnel per distinct endpoint of a link; zones that share an endpoint share the tunnel. */
 export function tunnelSpecs(config: Config, peers: readonly ZonePeer[]): TunnelSpec[] {
+  const order = (peer: ZonePeer): number => config.links.indexOf(peer.link) * 2 + peer.zone;
   const specs: TunnelSpec[] = [];
-  for (const peer of peers) {
+  for (const peer of [...peers].sort((a, b) => order(a) - order(b))) {
     const bgpPeer = { address: peer.bgpAddress, asn: peer.asn };
     const shared = specs.findIndex((spec) => spec.link === peer.link && equalIp(spec.endpoint, peer.endpoint));
     const existing = specs[shared];

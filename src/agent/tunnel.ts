@@ -2,7 +2,13 @@ import type { CryptoProvider, Random } from '../crypto/types.ts';
 import { IkeConnection } from '../ike/index.ts';
 import type { IkeInput, IkeOutput, IkeView } from '../ike/types.ts';
 import type { Clock } from '../io/clock.ts';
-import { type DataPlaneEvent, type DataPlaneTunnel, openTunnel, type SaCounters } from '../io/data-plane.ts';
+import {
+  DataPlaneError,
+  type DataPlaneEvent,
+  type DataPlaneTunnel,
+  openTunnel,
+  type SaCounters,
+} from '../io/data-plane.ts';
 import type { NativeAddon } from '../io/native.ts';
 import type { EspSaPair } from '../lib/esp-sa.ts';
 import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
@@ -31,11 +37,11 @@ export interface TunnelDeps {
 
 /** What the tunnel tells its owner; each is called on the event loop, never from inside another. */
 export interface TunnelEvents {
-  /** The device exists (again); it carries nothing yet. */
+  /** The device exists (again); it has no carrier yet. */
   readonly onOpened: (tunnel: Tunnel) => void;
-  /** A CHILD_SA is installed in both directions. */
+  /** A CHILD_SA is installed in both directions and the device has carrier. */
   readonly onUp: (tunnel: Tunnel) => void;
-  /** No CHILD_SA is left. */
+  /** No CHILD_SA is left. The device loses carrier after this. */
   readonly onDown: (tunnel: Tunnel, reason: string) => void;
   /** The device is gone. */
   readonly onClosed: (tunnel: Tunnel) => void;
@@ -57,6 +63,8 @@ interface Open {
   readonly reactor: Reactor<IkeInput, IkeOutput>;
   readonly children: InstalledChild[];
   packetsSeen: bigint;
+  /** What was waited before; zero once a CHILD_SA is in use. */
+  delayMs: number;
 }
 type State =
   | {
@@ -126,10 +134,8 @@ export class Tunnel {
   /** Says goodbye to the peer (DELETE) and removes the device. Nothing happens on this tunnel afterwards. */
   stop(): void {
     const state = this.#state;
-    if (state.kind === 'open') {
-      state.reactor.feed({ kind: 'stop' });
-      this.#release(state, 'stopped');
-    }
+    if (state.kind === 'open') state.reactor.feed({ kind: 'stop' });
+    if (this.#state === state && state.kind === 'open') this.#release(state, 'stopped');
     this.#state = { kind: 'stopped' };
   }
 
@@ -139,40 +145,60 @@ export class Tunnel {
       const reason = `WAN ${wan.name}: interface ${wan.interface} has no IPv4 address; bring it up or correct wans[].interface`;
       return this.#stayClosed('wan', reason, lastDelayMs, now);
     }
-    let device: DataPlaneTunnel;
+    let open: Open;
     try {
-      device = openTunnel(
-        this.#deps.addon,
-        {
-          interface: this.spec.interface,
-          mtu: this.spec.link.mtu,
-          localAddress: address,
-          remoteAddress: this.spec.endpoint,
-          mark: OUTER_MARK,
-          device: wan.interface,
-          replayWindow: this.spec.link.ipsec.replayWindow,
-        },
-        (event) => this.#onDeviceEvent(device, event),
-      );
+      open = this.#openDevice(address, lastDelayMs);
     } catch (error) {
-      return this.#stayClosed('ike', sentence(error), lastDelayMs, now);
+      return this.#stayClosed('ike', this.#explain(error), lastDelayMs, now);
     }
-    const { crypto, random, clock } = this.#deps;
-    const config = ikeConfig(this.spec, address, this.#deps.keyExport !== undefined);
-    const connection = new IkeConnection(config, { crypto, random });
-    const reactor = new Reactor<IkeInput, IkeOutput>(connection, clock, (output) => this.#perform(open, output));
-    const open: Open = {
-      kind: 'open',
-      localAddress: address,
-      device,
-      connection,
-      reactor,
-      children: [],
-      packetsSeen: 0n,
-    };
     this.#state = open;
     this.#events.onOpened(this);
-    reactor.feed({ kind: 'start' });
+    open.reactor.feed({ kind: 'start' });
+  }
+
+  /** A device without carrier and an IKE connection that has not begun; throws when the kernel refuses. */
+  #openDevice(localAddress: IpAddress, delayMs: number): Open {
+    const device: DataPlaneTunnel = openTunnel(
+      this.#deps.addon,
+      {
+        interface: this.spec.interface,
+        mtu: this.spec.link.mtu,
+        localAddress,
+        remoteAddress: this.spec.endpoint,
+        mark: OUTER_MARK,
+        device: this.spec.wan.interface,
+        replayWindow: this.spec.link.ipsec.replayWindow,
+      },
+      (event) => this.#onDeviceEvent(device, event),
+    );
+    try {
+      device.setCarrier(false);
+      const { crypto, random, clock, keyExport } = this.#deps;
+      const connection = new IkeConnection(ikeConfig(this.spec, localAddress, keyExport !== undefined), {
+        crypto,
+        random,
+      });
+      const reactor = new Reactor<IkeInput, IkeOutput>(
+        connection,
+        clock,
+        (output) => this.#perform(open, output),
+        (error) => this.#close(open, 'ike', this.#explain(error), clock.now()),
+      );
+      const open: Open = {
+        kind: 'open',
+        localAddress,
+        device,
+        connection,
+        reactor,
+        children: [],
+        packetsSeen: 0n,
+        delayMs,
+      };
+      return open;
+    } catch (error) {
+      device.close();
+      throw error;
+    }
   }
 
   #perform(open: Open, output: IkeOutput): void {
@@ -199,17 +225,21 @@ export class Tunnel {
     this.#deps.keyExport?.child(pair);
     const inbound = open.device.addInbound(pair.inbound);
     const outbound = open.device.setOutbound(pair);
+    if (open.children.length === 0) open.device.setCarrier(true);
     open.children.push({ pair, since: this.#deps.clock.now(), inbound, outbound });
+    open.delayMs = 0;
     if (open.children.length === 1) this.#events.onUp(this);
   }
 
+  /** The last one takes the routes, then the carrier with it. */
   #remove(open: Open, spiIn: number, reason: string): void {
     const index = open.children.findIndex((child) => child.pair.inbound.spi === spiIn);
     if (index < 0) return;
     open.children.splice(index, 1);
     if (open.children.length === 0) {
-      open.device.clearOutbound();
       this.#events.onDown(this, reason);
+      open.device.clearOutbound();
+      open.device.setCarrier(false);
     }
     open.device.removeInbound(spiIn);
   }
@@ -230,15 +260,25 @@ export class Tunnel {
   }
 
   #close(open: Open, layer: 'wan' | 'ike', reason: string, now: Instant): void {
+    if (this.#state !== open) return;
     this.#release(open, reason);
-    this.#stayClosed(layer, reason, 0, now);
+    this.#stayClosed(layer, reason, open.delayMs, now);
   }
 
+  /** Asks nothing of the device that it could refuse: it may be gone already. */
   #release(open: Open, reason: string): void {
     open.reactor.close();
-    if (open.children.length > 0) this.#events.onDown(this, reason);
+    if (open.children.splice(0).length > 0) this.#events.onDown(this, reason);
     open.device.close();
     this.#events.onClosed(this);
+  }
+
+  /** The kernel's refusals are sentences already; anything else is our own mistake, and its stack goes to the log. */
+  #explain(error: unknown): string {
+    if (error instanceof DataPlaneError) return error.message;
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#deps.log.add('error', 'internal-error', stack, this.spec.name);
+    return `internal error (${error instanceof Error ? error.message : stack}); the log has the details`;
   }
 
   #stayClosed(layer: 'wan' | 'ike', reason: string, lastDelayMs: number, now: Instant): void {
@@ -253,5 +293,3 @@ export class Tunnel {
 
 /** Milliseconds a child has been carrying traffic. */
 export const childAgeMs = (child: InstalledChild, now: Instant): number => elapsedMs(child.since, now);
-
-const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -14,6 +14,7 @@ export class Wans {
   #links: readonly Link[] = [];
   #reading = false;
   #again = false;
+  #closed = false;
   #cancelWake: (() => void) | undefined;
 
   constructor(dump: Dump, clock: Clock, onError: (error: unknown) => void) {
@@ -34,7 +35,7 @@ export class Wans {
    */
   async refresh(): Promise<void> {
     this.#again = true;
-    if (this.#reading) return;
+    if (this.#reading || this.#closed) return;
     this.#reading = true;
     this.#cancelWake?.();
     try {
@@ -43,13 +44,15 @@ export class Wans {
         this.#links = await readLinks(this.#dump);
       }
     } catch (error) {
-      this.#onError(error);
+      if (!this.#closed) this.#onError(error);
     }
     this.#reading = false;
+    if (this.#closed) return;
     this.#cancelWake = this.#clock.wakeAt(after(this.#clock.now(), REFRESH_MS), () => void this.refresh());
   }
 
   close(): void {
+    this.#closed = true;
     this.#cancelWake?.();
   }
 }
