@@ -5,6 +5,7 @@ import { type AdminServer, startAdminServer } from './admin/server.ts';
 import { agentViews } from './admin/views/index.ts';
 import type { Agent } from './agent/agent.ts';
 import { cleanUp, createAgent } from './agent/compose.ts';
+import { OneAtATime } from './agent/one-at-a-time.ts';
 import { formatIssues } from './config/format-issues.ts';
 import { parseConfig } from './config/parse.ts';
 import type { Config } from './config/types.ts';
@@ -15,7 +16,14 @@ import { type DaemonOptions, parseOptions, USAGE } from './options.ts';
 
 const EXIT = { ok: 0, failed: 1, usage: 2, permission: 5, conflict: 9, configInvalid: 11 } as const;
 
-process.exitCode = await main(process.argv.slice(2));
+/** Of the 5 s that a stop may take, what is left for the process itself to end. */
+const STOP_WITHIN_MS = 4_800;
+
+/** The admin socket is somebody else's. */
+class AdminRefused extends Error {}
+
+// not by exitCode: an HTTP exchange or a timer under way must not keep a stopped daemon alive
+process.exit(await main(process.argv.slice(2)));
 
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
@@ -39,26 +47,19 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function run(options: DaemonOptions): Promise<number> {
+  // From here on signals are ours: one that comes during the start takes effect after it.
+  const ending = nextEnding();
+  let reloads: OneAtATime | undefined;
+  process.on('SIGHUP', () => reloads?.request());
   const config = await loadConfig(options);
   if (!config.ok) return fail(EXIT.configInvalid, config.error);
   const log = createLog({ level: options.logLevel });
   try {
-    const agent = await createAgent({
-      config: config.value,
-      stateDirectory: options.stateDirectory,
-      version: await version(),
-    });
-    agent.log.subscribe(({ level, kind, tunnel, message }) => log[level]({ evt: kind, tunnel }, message));
-    const admin = await startAdminServer({
-      socketPath: join(options.runtimeDirectory, 'tunwright.sock'),
-      views: agentViews(agent),
-      peerCredentials: loadAddon().peerCredentials,
-      ownUid: process.getuid?.() ?? 0,
-      onError: (error) => log.error({ evt: 'admin-bug', err: asError(error) }, 'a request could not be answered'),
-    });
-    if (!admin.ok) return fail(EXIT.conflict, admin.error);
-    await agent.start();
-    return await serve(agent, admin.value, options, log);
+    const starting = start(config.value, options, log);
+    const onReloadError = (error: unknown): void =>
+      log.error({ evt: 'reload-bug', err: asError(error) }, 'not reloaded');
+    reloads = new OneAtATime(async () => reload(await starting, options), onReloadError);
+    return await Promise.race([serve(starting, ending, log), overdue(ending)]);
   } catch (error) {
     return startFailed(error);
   } finally {
@@ -66,28 +67,65 @@ async function run(options: DaemonOptions): Promise<number> {
   }
 }
 
-/** Until TERM or INT; resolves with the exit code after everything of ours is gone. */
-function serve(agent: Agent, admin: AdminServer, options: DaemonOptions, log: Log): Promise<number> {
+interface Daemon {
+  readonly agent: Agent;
+  readonly admin: AdminServer;
+}
+
+async function start(config: Config, options: DaemonOptions, log: Log): Promise<Daemon> {
+  const { stateDirectory } = options;
+  const agent = await createAgent({ config, stateDirectory, version: await version() });
+  agent.log.subscribe(({ level, kind, tunnel, message }) => log[level]({ evt: kind, tunnel }, message));
+  const admin = await startAdminServer({
+    socketPath: join(options.runtimeDirectory, 'tunwright.sock'),
+    views: agentViews(agent),
+    peerCredentials: loadAddon().peerCredentials,
+    ownUid: process.getuid?.() ?? 0,
+    onError: (error) => log.error({ evt: 'admin-bug', err: asError(error) }, 'a request could not be answered'),
+  });
+  if (!admin.ok) throw new AdminRefused(admin.error);
+  await agent.start();
+  return { agent, admin: admin.value };
+}
+
+/** Until a signal or a bug ends it; resolves with the exit code after everything of ours is gone. */
+async function serve(starting: Promise<Daemon>, ending: Promise<Ending>, log: Log): Promise<number> {
+  const { agent, admin } = await starting;
+  const { code, reason, error } = await ending;
+  log[error === undefined ? 'info' : 'error'](
+    { evt: 'stopping', err: error },
+    `${reason}: closing sessions, removing routes and devices`,
+  );
+  await agent.stop();
+  await admin.close();
+  return code;
+}
+
+interface Ending {
+  readonly code: number;
+  readonly reason: string;
+  readonly error?: Error;
+}
+
+/** A second signal changes nothing; a bug that nobody caught ends the daemon in order, not in the middle. */
+function nextEnding(): Promise<Ending> {
   return new Promise((resolve) => {
-    const stop = async (signal: string): Promise<void> => {
-      log.info({ evt: 'stopping' }, `${signal} received: closing sessions, removing routes and devices`);
-      await agent.stop();
-      await admin.close();
-      resolve(EXIT.ok);
-    };
-    let stopping = false;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        if (!stopping) stop(signal).catch((error: unknown) => resolve(startFailed(error)));
-        stopping = true;
-      });
+      process.on(signal, () => resolve({ code: EXIT.ok, reason: `${signal} received` }));
     }
-    process.on('SIGHUP', () => void reload(agent, options));
+    process.on('uncaughtException', (error) => resolve({ code: EXIT.failed, reason: 'internal error', error }));
   });
 }
 
+/** The last resort against a stop that does not come to its end. */
+async function overdue(ending: Promise<Ending>): Promise<number> {
+  await ending;
+  await new Promise((resolve) => setTimeout(resolve, STOP_WITHIN_MS));
+  return fail(EXIT.failed, 'not stopped in time: tunwrightd --cleanup removes what may be left in the kernel');
+}
+
 /** Checked as a whole, applied as a whole; a faulty file changes nothing. */
-async function reload(agent: Agent, options: DaemonOptions): Promise<void> {
+async function reload({ agent }: Daemon, options: DaemonOptions): Promise<void> {
   const config = await loadConfig(options);
   if (config.ok) {
     agent.alarms.clear('config-invalid');
@@ -121,6 +159,7 @@ function fail(code: number, message: string): number {
 }
 
 function startFailed(error: unknown): number {
+  if (error instanceof AdminRefused) return fail(EXIT.conflict, error.message);
   const refused = error instanceof Error && 'code' in error && (error.code === 'EPERM' || error.code === 'EACCES');
   return fail(refused ? EXIT.permission : EXIT.failed, asError(error).message);
 }

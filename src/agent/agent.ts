@@ -1,6 +1,6 @@
 import type { Config } from '../config/types.ts';
 import type { Clock } from '../io/clock.ts';
-import type { IpAddress } from '../lib/ip.ts';
+import { formatIp, type IpAddress } from '../lib/ip.ts';
 import { after, type Instant } from '../lib/time.ts';
 import type { Alarms } from './alarms.ts';
 import type { EventLog } from './event-log.ts';
@@ -14,6 +14,8 @@ import type { Wans } from './wans.ts';
 const TICK_MS = 1_000;
 /** How long a stopping daemon lets BGP's last NOTIFICATION leave. */
 const FAREWELL_MS = 300;
+/** What a step of the stop may take before the next one begins: all of them together stay below 5 s. */
+const STOP_STEP_MS = 2_000;
 
 export interface AgentDeps extends PathDeps, PeerSourceDeps {
   readonly clock: Clock;
@@ -37,8 +39,9 @@ export class Agent {
   #config: Config;
   #peers: readonly ZonePeer[] = [];
   #paths: readonly Path[] = [];
+  #wanAddresses = '';
   #cancelTick: (() => void) | undefined;
-  #stopped = false;
+  #stopping: Promise<void> | undefined;
 
   constructor(config: Config, deps: AgentDeps) {
     this.#config = config;
@@ -78,35 +81,67 @@ export class Agent {
 
   async start(): Promise<void> {
     await this.#deps.wans.refresh();
-    await this.#adopt(this.#config);
-    this.#tick();
+    if (await this.#adopt(this.#config)) this.#tick();
   }
 
-  /** Takes over a checked configuration: what did not change keeps running untouched. */
+  /** Takes over a checked configuration: what did not change keeps running untouched. The newest one counts. */
   async reload(config: Config): Promise<void> {
+    const { crypto, debug } = this.#config;
     this.#config = config;
-    await this.#adopt(config);
+    if (!(await this.#adopt(config))) return;
     this.#deps.log.add('info', 'config-applied', 'configuration reloaded');
+    if (crypto.provider !== config.crypto.provider || debug.exportKeysDir !== config.debug.exportKeysDir) {
+      const message =
+        'crypto.provider and debug.export_keys are read at the start only: restart tunwrightd to change them';
+      this.#deps.log.add('warn', 'config-needs-restart', message);
+    }
   }
 
-  /** Cease to the BGP peers, our objects out of the kernel, DELETE to the IKE peers, devices gone. */
-  async stop(): Promise<void> {
-    if (this.#stopped) return;
-    this.#stopped = true;
+  /**
+   * Cease to the BGP peers, our objects out of the kernel, DELETE to the IKE peers, devices gone. Never rejects: a step
+   * that fails or hangs is logged, and the next one follows within 5 s in all.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const { routing, kernel, release } = this.#deps;
     this.#cancelTick?.();
     this.#source.close();
     for (const path of this.#paths) path.stopSessions('tunwright is stopping');
     await this.#farewell();
-    await this.#deps.routing.clear();
+    await this.#finish('removing routes and rules', routing.clear());
     for (const path of this.#paths) path.stopTunnel();
-    await this.#deps.kernel.restore();
-    this.#deps.release();
+    await this.#finish('restoring kernel settings', kernel.restore());
+    release();
   }
 
-  async #adopt(config: Config): Promise<void> {
+  /** Resolves when `work` does, or with a word in the log when it fails or takes too long. */
+  async #finish(what: string, work: Promise<void>): Promise<void> {
+    const { clock, log } = this.#deps;
+    const complain = (reason: string): void =>
+      log.add('error', 'stop-incomplete', `${what}: ${reason}; tunwrightd --cleanup does it again`);
+    let cancel = (): void => undefined;
+    const tooLong = new Promise<void>((resolve) => {
+      cancel = clock.wakeAt(after(clock.now(), STOP_STEP_MS), () => {
+        complain(`not done after ${STOP_STEP_MS / 1000} s`);
+        resolve();
+      });
+    });
+    const done = work.catch((error: unknown) => complain(error instanceof Error ? error.message : String(error)));
+    await Promise.race([done, tooLong]);
+    cancel();
+  }
+
+  /** False when a stop or a newer configuration came meanwhile: then this one is not to be used any more. */
+  async #adopt(config: Config): Promise<boolean> {
     await this.#deps.kernel.prepare(config);
+    if (this.#stopping !== undefined || this.#config !== config) return false;
     this.#setRoutingPolicy();
     this.#source.use(config);
+    return true;
   }
 
   #setPeers(peers: readonly ZonePeer[]): void {
@@ -116,7 +151,13 @@ export class Agent {
   }
 
   #setRoutingPolicy(): void {
+    this.#wanAddresses = this.#currentWanAddresses();
     this.#deps.routing.setPolicy(routingPolicy(this.#config, this.#peers, this.#deps.wanAddress));
+  }
+
+  #currentWanAddresses(): string {
+    const addresses = this.#config.wans.map((wan) => this.#deps.wanAddress(wan.interface));
+    return addresses.map((address) => (address === undefined ? 'none' : formatIp(address))).join(' ');
   }
 
   #setPaths(specs: readonly TunnelSpec[]): void {
@@ -134,6 +175,8 @@ export class Agent {
 
   #tick(): void {
     const now = this.now();
+    // no peer may teach us a route to our own address
+    if (this.#currentWanAddresses() !== this.#wanAddresses) this.#setRoutingPolicy();
     this.#source.tick(now);
     for (const path of this.#paths) path.tick(now);
     this.#cancelTick = this.#deps.clock.wakeAt(after(now, TICK_MS), () => this.#tick());
