@@ -69,7 +69,8 @@ export class StateStore {
 
   /** The PSKs of a link, zone 1 first; undefined when none are stored. */
   psks(link: string): readonly Secret[] | undefined {
-    return this.#psks[link]?.map((text) => Secret.fromText(text));
+    // a link may be called like something that every object has
+    return Object.hasOwn(this.#psks, link) ? this.#psks[link]?.map((text) => Secret.fromText(text)) : undefined;
   }
 
   async savePsks(link: string, keys: readonly Secret[]): Promise<void> {
