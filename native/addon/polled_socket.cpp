@@ -32,7 +32,7 @@ class PolledSocket : public std::enable_shared_from_this<PolledSocket> {
     }
     handle_->data = new std::shared_ptr<PolledSocket>(shared_from_this());
     napi_add_async_cleanup_hook(env_, shut_down, this, &cleanup_);
-    uv_poll_start(handle_, UV_READABLE, [](uv_poll_t* handle, int, int) { self(handle)->receive(); });
+    watch();
   }
 
   void close() {
@@ -60,6 +60,15 @@ class PolledSocket : public std::enable_shared_from_this<PolledSocket> {
 
   static std::shared_ptr<PolledSocket> self(uv_poll_t* handle) {
     return *static_cast<std::shared_ptr<PolledSocket>*>(handle->data);
+  }
+
+  void watch() {
+    uv_poll_start(handle_, UV_READABLE, [](uv_poll_t* handle, int status, int) {
+      const std::shared_ptr<PolledSocket> socket = self(handle);
+      socket->receive();
+      // libuv stops watching a socket with a pending error. Receiving has taken the error away: go on.
+      if (status < 0 && socket->open()) socket->watch();
+    });
   }
 
   static void shut_down(napi_async_cleanup_hook_handle, void* socket) { static_cast<PolledSocket*>(socket)->close(); }

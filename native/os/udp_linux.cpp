@@ -20,7 +20,7 @@ UdpSocket::UdpSocket(uint16_t port, const SocketOptions& options, const std::opt
   const SocketAddress local(options.local_address, port);
   const bool ipv6 = local.family() == AF_INET6;
   fd_ = open_socket(local.family(), SOCK_DGRAM, IPPROTO_UDP, options);
-  set_option(fd_.get(), SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
+  // Not SO_REUSEADDR: other IKE daemons set that too, and each would lose datagrams to the other without a word.
   set_option(fd_.get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
   if (ipv6) {
     set_option(fd_.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");

@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from './eventually.ts';
 import { RunningProcess, run } from './process.ts';
+import { ROOT } from './repository.ts';
 import { ping } from './traffic.ts';
 import { type StaticSa, TunnelEnd } from './tunnel-end.ts';
 
@@ -157,6 +159,23 @@ describe('two native tunnels from one address', () => {
     expect(await ping(HUB, '10.0.0.2', { count: 3, intervalMs: 10 })).toMatchObject({ received: 3 });
   });
 
+  it('do not share a port with another IKE daemon, which would lose messages to us', async () => {
+    // strongSwan sets SO_REUSEADDR on its sockets.
+    const daemon =
+      "require('dgram').createSocket({ type: 'udp4', reuseAddr: true }).bind(4500, () => console.log('bound'))";
+    const other = new RunningProcess(process.execPath, ['-e', daemon], { namespace: LEFT });
+    const sas = { inbound: sa(0x3001), outbound: sa(0x3002) };
+    const options = { interface: 'tw9', mtu: MTU, local: '127.0.0.9', remote: '127.0.0.8', responder: true, ...sas };
+    left.command('close');
+    try {
+      await eventually('the other daemon is there', 5_000, () => other.lines.includes('bound'));
+      await expect(TunnelEnd.start(LEFT, options)).rejects.toThrow(/EADDRINUSE/);
+      expect(await ip(LEFT, '-o link')).not.toContain('tw9');
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('fail with an event, and rest, when somebody deletes the device', async () => {
     expect(await right.threads('tw-tw0')).toBe(1);
     await ip(RIGHT, 'link del tw0');
@@ -193,6 +212,22 @@ interface IperfResult {
   readonly start: { readonly tcp_mss_default: number };
   readonly end: { readonly sum_received?: { readonly bytes: number }; readonly sum?: { readonly bytes: number } };
 }
+
+describe('a native netlink socket', () => {
+  const namespace = `tw${process.pid}y-netlink`;
+  beforeAll(async () => {
+    await run('ip', ['netns', 'add', namespace]);
+    await ip(namespace, 'link set lo up');
+  });
+  afterAll(() => run('ip', ['netns', 'delete', namespace]));
+
+  it('tells of lost notifications and hears the next one', async () => {
+    const driver = join(ROOT, 'test', 'netns', 'drivers', 'netlink-overrun.mjs');
+    const { flood, afterwards } = JSON.parse(await run(process.execPath, [driver], { namespace }));
+    expect(flood.overruns).toBeGreaterThanOrEqual(1);
+    expect(afterwards).toEqual({ notifications: 1, overruns: flood.overruns });
+  });
+});
 
 const ip = (namespace: string, words: string): Promise<string> => run('ip', ['-n', namespace, ...words.split(' ')]);
 

@@ -97,10 +97,15 @@ export class TunnelEnd {
     else this.#answers.push(value);
   }
 
+  /** Rejects with what the driver wrote to stderr when it ends instead. */
   async #answer(key: string): Promise<Record<string, unknown>> {
-    return eventually(`the tunnel driver says ${key}; so far ${this.#errors.join(' ')}`, 10_000, () => {
+    const ended = this.#exit.then((code) => {
+      throw new Error(`the tunnel driver ended with ${code}: ${this.#errors.join('\n')}`);
+    });
+    const answered = eventually(`the tunnel driver says ${key}`, 10_000, () => {
       const at = this.#answers.findIndex((value) => key in value);
       return at < 0 ? undefined : this.#answers.splice(at, 1)[0];
     });
+    return Promise.race([answered, ended]);
   }
 }
