@@ -16,7 +16,7 @@ const NLM_F_CREATE = 0x400;
 const NLM_F_APPEND = 0x800;
 const NLA_F_NESTED = 0x8000;
 
-const Table = { Name: 1 } as const;
+const Table = { Name: 1, Flags: 2 } as const;
 const Chain = { Table: 1, Name: 3, Hook: 4, Type: 7 } as const;
 const Hook = { Number: 1, Priority: 2 } as const;
 const Rule = { Table: 1, Chain: 2, Expressions: 4 } as const;
@@ -26,7 +26,7 @@ const DATA_VALUE = 1;
 const Payload = { Register: 1, Base: 2, Offset: 3, Length: 4 } as const;
 const Compare = { Register: 1, Operation: 2, Data: 3 } as const;
 const Immediate = { Register: 1, Data: 2 } as const;
-const Nat = { Type: 1, Family: 2, AddressMin: 3, AddressMax: 4, Flags: 7 } as const;
+const Nat = { Type: 1, Family: 2, AddressMin: 3, Flags: 7 } as const;
 
 const NF_INET_POST_ROUTING = 4;
 /** NF_IP_PRI_NAT_SRC, which `nft` calls `srcnat`. */
@@ -36,8 +36,8 @@ const NETWORK_HEADER = 1;
 const IPV4_SOURCE_OFFSET = 12;
 const EQUAL = 0;
 const SNAT = 0;
-/** NF_NAT_RANGE_MAP_IPS and NF_NAT_RANGE_PROTO_RANDOM_FULLY. */
-const MAP_IPS_FULLY_RANDOM = 0x11;
+/** NF_NAT_RANGE_PROTO_RANDOM_FULLY. */
+const FULLY_RANDOM = 0x10;
 
 export interface SourceNat {
   readonly table: string;
@@ -54,20 +54,23 @@ export interface NftTransaction {
   readonly end: NetlinkMessage;
 }
 
-/** `table ip T { chain C { type nat hook postrouting priority srcnat; ip saddr INSIDE snat to OUTSIDE fully-random } }` */
+/** What `nft` sends for `table ip T { chain C { type nat hook postrouting priority srcnat; ip saddr INSIDE snat to OUTSIDE fully-random } }` */
 export function sourceNat({ table, chain, inside, outside }: SourceNat): NftTransaction {
   return {
     begin: batch(NFNL_BATCH_BEGIN),
     messages: [
-      request(Message.NewTable, NLM_F_CREATE, (w) => writeText(w, Table.Name, table)),
+      request(Message.NewTable, NLM_F_CREATE, (w) => {
+        writeText(w, Table.Name, table);
+        writeBe32(w, Table.Flags, 0);
+      }),
       request(Message.NewChain, NLM_F_CREATE, (w) => {
         writeText(w, Chain.Table, table);
         writeText(w, Chain.Name, chain);
+        writeText(w, Chain.Type, 'nat');
         nested(w, Chain.Hook, (hook) => {
           writeBe32(hook, Hook.Number, NF_INET_POST_ROUTING);
           writeBe32(hook, Hook.Priority, PRIORITY_SRCNAT);
         });
-        writeText(w, Chain.Type, 'nat');
       }),
       request(Message.NewRule, NLM_F_CREATE | NLM_F_APPEND, (w) => {
         writeText(w, Rule.Table, table);
@@ -110,8 +113,7 @@ function translateSource(list: Writer, outside: IpAddress): void {
     writeBe32(w, Nat.Type, SNAT);
     writeBe32(w, Nat.Family, AF_INET);
     writeBe32(w, Nat.AddressMin, REGISTER_1);
-    writeBe32(w, Nat.AddressMax, REGISTER_1);
-    writeBe32(w, Nat.Flags, MAP_IPS_FULLY_RANDOM);
+    writeBe32(w, Nat.Flags, FULLY_RANDOM);
   });
 }
 
