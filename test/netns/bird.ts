@@ -94,6 +94,13 @@ export class Bird {
     return [...shown.matchAll(/^(\d+\.\d+\.\d+\.\d+\/\d+)/gm)].map(([, prefix = '']) => prefix);
   }
 
+  /** Waits until a learned prefix is in the zone's kernel, so that answers find back into the tunnel. */
+  async returnRoute(prefix: string): Promise<void> {
+    await eventually(`zone ${this.#zone.number} routes ${prefix} into the tunnel`, 5_000, async () =>
+      (await run('ip', ['-n', this.#zone.namespace, 'route', 'show', prefix])).includes('dev ipsec0'),
+    );
+  }
+
   async log(): Promise<string> {
     return readFile(join(this.#directory, 'bird.log'), 'utf8');
   }

@@ -32,6 +32,7 @@ describe.each([{ nat: false }, { nat: true }])('one branch, end to end, NAT in t
       speakers.push(await Bird.start(topology, zone, { branchAsn: BRANCH_ASN }));
     }
     await daemon.healthy(60_000);
+    for (const speaker of speakers) await speaker.returnRoute(ADDRESS.clientNetwork);
   });
   afterAll(() => topology.remove());
 
@@ -95,11 +96,9 @@ describe.each([{ nat: false }, { nat: true }])('one branch, end to end, NAT in t
   it('reaches announced addresses through both tunnels', async () => {
     const before = await responderPackets(responders);
     const results = await Promise.all(
-      destinations(40).map((destination) =>
-        ping(topology.namespace('client'), destination, { count: 3, intervalMs: 20 }),
-      ),
+      destinations(40).map((destination) => ping(topology.namespace('client'), destination, { count: 3 })),
     );
-    expect(sumOf(results)).toEqual({ sent: 120, received: 120, lost: 0 });
+    expect(results.filter(({ lost }) => lost.length > 0)).toEqual([]);
     for (const [index, packets] of (await responderPackets(responders)).entries()) {
       expect(packets - (before[index] ?? 0)).toBeGreaterThanOrEqual(3 * 5);
     }
@@ -125,16 +124,16 @@ describe.each([{ nat: false }, { nat: true }])('one branch, end to end, NAT in t
       await responder?.start();
       await speaker?.start();
       await daemon.healthy(15_000);
+      await speaker?.returnRoute(ADDRESS.clientNetwork);
       expect(await tunnelRoutes(topology)).toEqual(expect.arrayContaining(announced(['tw0', 'tw1'])));
 
       const results = await pinging;
       const sum = sumOf(results);
       expect(sum.sent).toBe(2_000);
-      console.log(
-        `zone ${number} stopped and started: ${sum.lost} of ${sum.sent} pings lost`,
-        results.flatMap(({ lost }) => lost),
+      // The routes move within one interval, so that each destination loses at most the ping in flight.
+      expect(sum.lost, `lost: ${JSON.stringify(results.filter(({ lost }) => lost.length > 0))}`).toBeLessThanOrEqual(
+        25,
       );
-      expect(sum.lost).toBeLessThanOrEqual(25);
 
       const before = await responderPackets(responders);
       await Promise.all(

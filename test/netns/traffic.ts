@@ -12,16 +12,16 @@ export interface PingOptions {
   readonly count: number;
   readonly intervalMs?: number;
   readonly source?: string;
-  /** Octets after the ICMP header. */
-  readonly size?: number;
 }
 
-/** Pings from a namespace; an answer later than one second counts as lost. */
+/**
+ * Pings from a namespace. After the last request ping waits for one interval (or twice the longest round trip, if that is
+ * more; one second if there was no answer at all), so a short interval would count late answers as lost.
+ */
 export async function ping(namespace: string, destination: string, options: PingOptions): Promise<PingResult> {
-  const { count, intervalMs = 200, source, size } = options;
+  const { count, intervalMs = 200, source } = options;
   const args = ['-n', '-c', `${count}`, '-i', `${intervalMs / 1000}`, '-W', '1'];
   if (source !== undefined) args.push('-I', source);
-  if (size !== undefined) args.push('-s', `${size}`);
   const pinging = new RunningProcess('ping', [...args, destination], { namespace });
   const { code } = await pinging.exit;
   // 1: answers are missing, which is a result; 2 is another failure.
