@@ -76,6 +76,7 @@ struct Stream {
   packets::Shape shape;
   uint16_t identification = 0;
   size_t segment = 0;
+  bool fragmentable = false;
 
   Bytes next() {
     packets::Shape now = shape;
@@ -88,8 +89,10 @@ struct Stream {
     const size_t l4 = packets::l4_offset(packet);
     if (shape.version == 4) {
       store16(&packet[4], identification++);
+      if (fragmentable) packet[6] = 0;
+      if (check::below(40) == 0) identification += 2;  // another stream of the host was in between
       if (check::below(80) == 0) packet[1] = 3;   // congestion experienced
-      if (check::below(80) == 0) packet[6] = 0;   // may be fragmented
+      if (check::below(80) == 0) packet[6] ^= 0x40;  // DF comes or goes
       if (check::below(80) == 0) packet[8]--;     // another path
     }
     if (shape.protocol == packets::kTcp && check::below(30) == 0) packet[l4 + 11]++;  // acknowledges more
@@ -115,6 +118,7 @@ TEST("coalescer: cutting what it joined gives back every packet of every flow, i
       stream.shape.source_port = static_cast<uint16_t>(1000 + i);
       stream.identification = static_cast<uint16_t>(check::below(65536));
       stream.segment = 1 + check::below(1400);
+      stream.fragmentable = check::below(2) == 0;
     }
     std::map<FlowKey, std::deque<Bytes>> sent;
     size_t turn = 0;

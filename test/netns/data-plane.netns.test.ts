@@ -54,6 +54,8 @@ describe('two native tunnels from one address', () => {
     await ip(HUB, 'addr add 10.0.1.1/24 dev tw1');
     await ip(LEFT, 'addr add 10.0.0.2/24 dev tw0');
     await ip(RIGHT, 'addr add 10.0.1.2/24 dev tw0');
+    await ip(HUB, 'addr add fd00::1/64 dev tw0 nodad');
+    await ip(LEFT, 'addr add fd00::2/64 dev tw0 nodad');
   });
   afterAll(async () => {
     await Promise.all([hubToLeft, hubToRight, left, right].map((end) => end?.stop()));
@@ -84,6 +86,7 @@ describe('two native tunnels from one address', () => {
 
   it.each([
     ['TCP', []],
+    ['TCP over IPv6', ['-6']],
     ['TCP from the responder', ['-R']],
     ['four TCP streams both ways', ['-P', '4', '--bidir']],
     ['UDP of full size', ['-u', '-b', '200M', '-l', '1300']],
@@ -202,7 +205,8 @@ describe('two native tunnels from one address', () => {
   async function iperf(options: readonly string[]): Promise<IperfResult> {
     const server = new RunningProcess('iperf3', ['-s', '-1', '--forceflush'], { namespace: LEFT });
     await eventually('iperf3 listens', 5_000, () => server.lines.some((line) => line.includes('listening')));
-    const output = await run('iperf3', ['-J', '-c', '10.0.0.2', '-t', '1', ...options], { namespace: HUB });
+    const to = options.includes('-6') ? 'fd00::2' : '10.0.0.2';
+    const output = await run('iperf3', ['-J', '-c', to, '-t', '1', ...options], { namespace: HUB });
     await server.exit;
     return JSON.parse(output) as IperfResult;
   }
