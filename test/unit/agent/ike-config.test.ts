@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { ikeConfig } from '../../../src/agent/ike-config.ts';
+import { ip } from '../../../src/lib/ip.ts';
+import { branchConfig, firstSpec } from './zone-peers.ts';
+
+const LOCAL = ip('192.0.2.10');
+
+describe('ikeConfig', () => {
+  it('identifies us by the public address, and expects the endpoint without insisting', () => {
+    expect(of((yaml) => yaml.replace('public_ip: auto', 'public_ip: 203.0.113.9'))).toMatchObject({
+      localAddress: LOCAL,
+      localId: { type: 'ipv4', address: ip('203.0.113.9') },
+      remoteId: { type: 'ipv4', address: ip('198.51.100.20') },
+      remoteIdStrict: false,
+    });
+  });
+
+  it('takes the address of the WAN for the public one when that is automatic', () => {
+    expect(of().localId).toEqual({ type: 'ipv4', address: LOCAL });
+  });
+
+  it.each<[string, object]>([
+    ['gw.example.net', { remoteId: { type: 'fqdn', name: 'gw.example.net' }, remoteIdStrict: true }],
+    ['198.51.100.20', { remoteId: { type: 'ipv4', address: ip('198.51.100.20') }, remoteIdStrict: true }],
+    ['any', { remoteId: 'any' }],
+  ])('insists on a remote identity that is written down: %s', (written, expected) => {
+    expect(of((yaml) => yaml.replace('remote_id: auto', `remote_id: ${written}`))).toMatchObject(expected);
+  });
+
+  it('carries suites, lifetimes and the liveness interval over', () => {
+    expect(of()).toMatchObject({
+      role: 'initiator',
+      ikeSuites: [{ encryption: 'aes256', integrity: 'sha384', dhGroup: 20 }],
+      espSuites: [{ encryption: 'gcmAes256', pfsGroup: 20 }],
+      ikeLifetimeMs: 28_800_000,
+      childLifetimeMs: 3_600_000,
+      dpdIntervalMs: 10_000,
+      encapsulation: 'udp',
+      exportKeys: false,
+    });
+  });
+});
+
+const of = (change?: (yaml: string) => string) => ikeConfig(firstSpec(branchConfig(change)), LOCAL, false);

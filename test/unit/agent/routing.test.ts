@@ -1,0 +1,258 @@
+import { describe, expect, it } from 'vitest';
+import { EventLog } from '../../../src/agent/event-log.ts';
+import type { FibResult } from '../../../src/agent/fib-applier.ts';
+import { Routing, type RoutingPolicy } from '../../../src/agent/routing.ts';
+import type { BgpConfig, BgpRoute } from '../../../src/bgp/types.ts';
+import type { FibInput } from '../../../src/fib/types.ts';
+import { formatIp, formatPrefix, ip, prefix } from '../../../src/lib/ip.ts';
+import { ManualClock } from './manual-clock.ts';
+import { branchSpecs } from './zone-peers.ts';
+
+const ZONE1 = '169.254.21.2';
+const ZONE2 = '169.254.22.2';
+const POLICY: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
+
+describe('Routing', () => {
+  it('gives a prefix that both zones announce alike to both tunnels, and one that a zone alone has to its tunnel', async () => {
+    const { routing, last } = await bothUp();
+    routing.update(ZONE1, [route('52.96.0.0/14'), route('20.20.32.0/19')], []);
+    routing.update(ZONE2, [route('52.96.0.0/14', ZONE2)], []);
+    await settle();
+    expect(last().routes).toEqual(['52.96.0.0/14 via tw0 tw1', '20.20.32.0/19 via tw0']);
+  });
+
+  it('prefers the shorter AS path, and takes the other zone when that one is withdrawn', async () => {
+    const { routing, last } = await bothUp();
+    routing.update(ZONE1, [route('52.96.0.0/14', ZONE1, [65476])], []);
+    routing.update(ZONE2, [route('52.96.0.0/14', ZONE2, [65476, 8075])], []);
+    await settle();
+    expect(last().routes).toEqual(['52.96.0.0/14 via tw0']);
+    routing.update(ZONE1, [], [prefix('52.96.0.0/14')]);
+    await settle();
+    expect(last().routes).toEqual(['52.96.0.0/14 via tw1']);
+    routing.update(ZONE2, [], [prefix('52.96.0.0/14')]);
+    await settle();
+    expect(last().routes).toEqual([]);
+  });
+
+  it('keeps what import policy refuses for the operator to see, and away from the kernel', async () => {
+    const { routing, last } = await bothUp();
+    routing.setPolicy({ ...POLICY, protected: [{ prefix: prefix('10.1.20.0/24'), what: 'the LAN network staff' }] });
+    routing.update(ZONE1, [route('10.1.20.0/24'), route('0.0.0.0/0'), route('52.96.0.0/14')], []);
+    await settle();
+    expect(last().routes).toEqual(['52.96.0.0/14 via tw0']);
+    expect(routing.prefixCounts(ZONE1)).toEqual({ received: 3, accepted: 1 });
+    const refused = routing.received(ZONE1)?.filter(({ verdict }) => !verdict.accepted);
+    expect(refused?.map((row) => formatPrefix(row.prefix))).toEqual(['0.0.0.0/0', '10.1.20.0/24']);
+  });
+
+  it('takes a prefix back that is announced again with attributes that policy refuses', async () => {
+    const { routing, last } = await bothUp();
+    routing.update(ZONE1, [route('52.96.0.0/14')], []);
+    routing.update(ZONE1, [route('52.96.0.0/14', ZONE1, [65010, 65476])], []);
+    await settle();
+    expect(last().routes).toEqual([]);
+    expect(routing.prefixCounts(ZONE1)).toEqual({ received: 1, accepted: 0 });
+  });
+
+  it('judges what it holds by a new policy, and keeps the time it came', async () => {
+    const { routing, clock, last } = await bothUp();
+    routing.update(ZONE1, [route('10.8.0.0/16'), route('0.0.0.0/0')], []);
+    const receivedAt = clock.now();
+    await clock.advance(5_000);
+    const lan = { prefix: prefix('10.8.0.0/16'), what: 'the LAN network new' };
+    routing.setPolicy({ ...POLICY, protected: [lan], allowDefaultRoute: true });
+    await settle();
+    expect(last().routes).toEqual(['0.0.0.0/0 via tw0']);
+    expect(routing.received(ZONE1)?.map((row) => [row.verdict.accepted, row.receivedAt])).toEqual([
+      [true, receivedAt],
+      [false, receivedAt],
+    ]);
+  });
+
+  it('forgets all of a peer whose session ended, and a peer that is removed altogether', async () => {
+    const { routing, last } = await bothUp();
+    routing.update(ZONE1, [route('52.96.0.0/14')], []);
+    routing.update(ZONE2, [route('52.96.0.0/14', ZONE2)], []);
+    routing.peerDown(ZONE1);
+    await settle();
+    expect(last().routes).toEqual(['52.96.0.0/14 via tw1']);
+    expect(routing.received(ZONE1)).toEqual([]);
+    routing.removePeer(ZONE2);
+    routing.update(ZONE2, [route('20.20.32.0/19', ZONE2)], []);
+    await settle();
+    expect([last().routes, routing.received(ZONE2)]).toEqual([[], undefined]);
+  });
+
+  it('reaches probe targets through every tunnel whatever BGP says, and not before there is one', async () => {
+    const { routing, last } = setUp();
+    routing.setPolicy({ ...POLICY, statics: [prefix('198.18.1.101/32')] });
+    await settle();
+    expect(last().routes).toEqual([]);
+    for (const spec of branchSpecs()) routing.addTunnel(spec);
+    await routing.setUp('tw0', true);
+    expect(last().routes).toEqual(['198.18.1.101/32 via tw0 tw1']);
+  });
+
+  it('keeps the place of a tunnel whose device is gone: kernel ids follow from it', async () => {
+    const { routing, last } = await bothUp();
+    routing.deviceClosed('tw0');
+    await settle();
+    expect(last().tunnels).toEqual(['tw0 if0 down', 'tw1 if11 up']);
+    expect(last().addresses).toEqual(['169.254.21.1 tw1']);
+    routing.deviceOpened('tw0', 12);
+    await settle();
+    expect(last().tunnels).toEqual(['tw0 if12 down', 'tw1 if11 up']);
+    routing.removeTunnel('tw0');
+    await settle();
+    expect(last().tunnels).toEqual(['tw1 if11 up']);
+  });
+
+  it('lets a burst of changes share one pass', async () => {
+    const { routing, inputs } = await bothUp();
+    const before = inputs.length;
+    for (let i = 0; i < 100; i++) routing.update(ZONE1, [route(`20.${i}.0.0/16`)], []);
+    await settle();
+    expect(inputs.length).toBe(before + 1);
+    expect(inputs.at(-1)?.routes).toHaveLength(100);
+  });
+
+  it('says when the kernel holds the result', async () => {
+    const { routing, kernel } = await bothUp();
+    let done = false;
+    kernel.hold();
+    const applied = routing.setUp('tw0', false).then(() => {
+      done = true;
+    });
+    await settle();
+    expect(done).toBe(false);
+    kernel.release();
+    await applied;
+    expect(done).toBe(true);
+  });
+
+  it('shows what the kernel refuses until it no longer does, and logs it once', async () => {
+    const { routing, kernel, log } = await bothUp();
+    kernel.result = { changed: 0, problems: [{ code: 'FIB_CHANGE_REFUSED', message: 'refused: EPERM.' }] };
+    await routing.setUp('tw0', false);
+    await routing.setUp('tw0', true);
+    expect(routing.problem).toBe('refused: EPERM.');
+    expect(log.after(0).map(({ kind, message }) => [kind, message])).toEqual([
+      ['FIB_CHANGE_REFUSED', 'refused: EPERM.'],
+    ]);
+    kernel.result = { changed: 3, problems: [] };
+    await routing.setUp('tw0', false);
+    expect(routing.problem).toBeUndefined();
+  });
+
+  it('blames a foreign hand for a repair, but not for the retry of what was refused before', async () => {
+    const { routing, log } = await bothUp();
+    const kinds = () => log.after(0).map(({ kind }) => kind);
+    routing.noteBackground({ changed: 1, problems: [{ code: 'FIB_INTERFACE_DOWN', message: 'no carrier yet.' }] });
+    routing.noteBackground({ changed: 2, problems: [] });
+    expect(kinds()).toEqual(['fib-repaired', 'FIB_INTERFACE_DOWN']);
+    routing.noteBackground({ changed: 1, problems: [] });
+    expect(kinds()).toEqual(['fib-repaired', 'FIB_INTERFACE_DOWN', 'fib-repaired']);
+  });
+
+  it('applies nothing any more once it was cleared', async () => {
+    const { routing, inputs, kernel } = await bothUp();
+    const pending = routing.setUp('tw0', false);
+    await routing.clear();
+    await pending;
+    const before = inputs.length;
+    routing.peerDown(ZONE1);
+    await routing.setUp('tw1', false);
+    expect([inputs.length, kernel.cleared]).toEqual([before, 1]);
+  });
+});
+
+/** An applier that only remembers. */
+class FakeKernel {
+  readonly inputs: FibInput[] = [];
+  result: FibResult = { changed: 0, problems: [] };
+  cleared = 0;
+  #held: Promise<void> | undefined;
+  release: () => void = () => undefined;
+
+  hold(): void {
+    this.#held = new Promise((resolve) => {
+      this.release = resolve;
+    });
+  }
+  async apply(input: FibInput): Promise<FibResult> {
+    this.inputs.push(input);
+    await this.#held;
+    return this.result;
+  }
+  async clear(): Promise<FibResult> {
+    this.cleared++;
+    return { changed: 0, problems: [] };
+  }
+}
+
+function setUp() {
+  const clock = new ManualClock();
+  const log = new EventLog(() => clock.wall());
+  const kernel = new FakeKernel();
+  const routing = new Routing({ clock, log, applier: kernel });
+  const last = () => {
+    const input = kernel.inputs.at(-1);
+    if (input === undefined) throw new Error('nothing was applied');
+    return readable(input);
+  };
+  return { clock, log, kernel, routing, inputs: kernel.inputs, last };
+}
+
+/** Two tunnels that carry traffic, two sessions that have said nothing yet. */
+async function bothUp() {
+  const all = setUp();
+  for (const [i, spec] of branchSpecs().entries()) {
+    all.routing.addTunnel(spec);
+    all.routing.deviceOpened(spec.interface, 10 + i);
+    for (const peer of spec.bgpPeers) {
+      const key = formatIp(peer.address);
+      all.routing.addPeer(key, spec.interface, bgpConfig(key));
+      all.routing.peerUp(key, peer.address);
+    }
+    await all.routing.setUp(spec.interface, true);
+  }
+  return all;
+}
+
+const bgpConfig = (peer: string): BgpConfig => ({
+  localAs: 65010,
+  remoteAs: 65476,
+  localAddress: ip('169.254.21.1'),
+  peerAddress: ip(peer),
+  routerId: ip('169.254.21.1'),
+  holdTimeSec: 180,
+  passive: false,
+  maxPrefixes: 1_000,
+});
+
+const route = (text: string, nextHop = ZONE1, path = [65476]): BgpRoute => ({
+  prefix: prefix(text),
+  attributes: {
+    origin: 'igp',
+    asPath: [{ type: 'sequence', asns: path }],
+    nextHop: ip(nextHop),
+    med: undefined,
+    localPref: undefined,
+    atomicAggregate: false,
+    aggregator: undefined,
+    communities: [],
+    largeCommunities: [],
+    unknown: [],
+  },
+});
+
+const readable = (input: FibInput) => ({
+  tunnels: input.tunnels.map(
+    ({ interface: name, interfaceIndex, up }) => `${name} if${interfaceIndex} ${up ? 'up' : 'down'}`,
+  ),
+  addresses: input.bgpLocalAddresses.map(({ address, interface: name }) => `${formatIp(address)} ${name}`),
+  routes: input.routes.map(({ prefix: to, via }) => `${formatPrefix(to)} via ${[...via].sort().join(' ')}`),
+});
+
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
