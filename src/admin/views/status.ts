@@ -7,11 +7,10 @@ import { hexSpi, seconds } from './units.ts';
 
 export function statusView(agent: Agent): StatusView {
   const links = agent.config.links.map((link) => linkView(agent, link.name));
-  const tunnels = links.flatMap((link) => link.tunnels);
   return {
     site: agent.config.site.name,
     version: agent.version,
-    health: health(agent, tunnels),
+    health: health(agent, links),
     started_at: agent.startedAt.toISOString(),
     registration: registrationView(agent),
     links,
@@ -20,12 +19,14 @@ export function statusView(agent: Agent): StatusView {
 }
 
 /** `down`: nothing gets through. `degraded`: something does, but not all that was configured. */
-function health(agent: Agent, tunnels: readonly TunnelView[]): Health {
+function health(agent: Agent, links: readonly LinkView[]): Health {
+  const tunnels = links.flatMap((link) => link.tunnels);
   const whole = tunnels.filter((tunnel) => tunnel.first_broken_layer === null).length;
   if (whole === 0) return 'down';
+  const complete = whole === tunnels.length && links.every((link) => link.tunnels.length > 0);
   const registered = agent.registration.state === 'manual' || agent.registration.state === 'registered';
   const critical = agent.alarms.list().some((alarm) => alarm.severity === 'critical');
-  return whole === tunnels.length && registered && !critical ? 'ok' : 'degraded';
+  return complete && registered && !critical ? 'ok' : 'degraded';
 }
 
 function registrationView(agent: Agent): RegistrationView {
