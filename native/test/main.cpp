@@ -1,11 +1,14 @@
 #include "check.hpp"
 
 int main() {
+  size_t failed = 0;
   for (const check::Test& test : check::tests()) {
     const int before = check::failures();
     test.run();
-    std::printf("%s %s\n", check::failures() == before ? "ok  " : "FAIL", test.name);
+    const bool passed = check::failures() == before;
+    if (!passed) failed++;
+    std::printf("%s %s\n", passed ? "ok  " : "FAIL", test.name);
   }
-  std::printf("%zu tests, %d failures\n", check::tests().size(), check::failures());
-  return check::failures() == 0 ? 0 : 1;
+  std::printf("%zu passed, %zu failed\n", check::tests().size() - failed, failed);
+  return failed == 0 ? 0 : 1;
 }
