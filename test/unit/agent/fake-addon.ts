@@ -110,7 +110,7 @@ export class FakeTunnel implements NativeTunnel {
 
   /** As the addon does it: later, and never after `close`. */
   emit(event: NativeTunnelEvent): void {
-    setImmediate(() => {
+    queueMicrotask(() => {
       if (!this.closed) this.#onEvent(event);
     });
   }
