@@ -7,15 +7,4 @@ export {
   ESP_MIX,
   IKE_MIX,
 } from './suites.ts';
-export type {
-  EspSuite,
-  ExportedIkeKeys,
-  Identity,
-  IkeConfig,
-  IkeDependencies,
-  IkeHistoryEvent,
-  IkeInput,
-  IkeOutput,
-  IkeSuite,
-  IkeView,
-} from './types.ts';
+export type * from './types.ts';

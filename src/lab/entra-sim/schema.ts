@@ -50,7 +50,7 @@ const required = (type: PropertyRule['type']): PropertyRule => ({ type, required
 const optional = (type: PropertyRule['type']): PropertyRule => ({ type, required: false });
 
 export const TUNNEL_CUSTOM = '#microsoft.graph.networkaccess.tunnelConfigurationIKEv2Custom';
-export const TUNNEL_DEFAULT = '#microsoft.graph.networkaccess.tunnelConfigurationIKEv2Default';
+const TUNNEL_DEFAULT = '#microsoft.graph.networkaccess.tunnelConfigurationIKEv2Default';
 
 const TUNNEL_BASE = {
   '@odata.type': required('string'),
