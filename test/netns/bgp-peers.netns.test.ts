@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CeaseSubcode } from '../../src/bgp/index.ts';
 import type { BgpConfig } from '../../src/bgp/types.ts';
+import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
 import { ip, prefix } from '../../src/lib/ip.ts';
 import { type BgpDaemon, DAEMONS } from './bgp-daemons.ts';
 import { BgpSpeaker } from './bgp-speaker.ts';
 import { eventually } from './eventually.ts';
-import { MICROSOFT_PREFIXES } from './microsoft-prefixes.ts';
 import { run } from './process.ts';
 
 /*

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
 import { eventually, Hopeless } from './eventually.ts';
-import { MICROSOFT_PREFIXES } from './microsoft-prefixes.ts';
 import { type RunningProcess, run } from './process.ts';
 import { ADDRESS, type Topology, type Zone } from './topology.ts';
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
 import { Bird } from './bird.ts';
 import { BRANCH_ASN, registeredBranch } from './branch-config.ts';
 import { Capture } from './capture.ts';
 import { EntraSim } from './entra-sim.ts';
 import { eventually } from './eventually.ts';
-import { MICROSOFT_PREFIXES } from './microsoft-prefixes.ts';
 import { run } from './process.ts';
 import { routes } from './routes.ts';
 import { StrongSwan } from './strongswan.ts';

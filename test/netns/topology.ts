@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
 import { eventually } from './eventually.ts';
-import { MICROSOFT_PREFIXES } from './microsoft-prefixes.ts';
 import { type ProgramOptions, RunningProcess, run } from './process.ts';
 
 /*
