@@ -4,18 +4,18 @@ import type { SaView, StatusView } from '../admin/wire.ts';
 import { AdminClient } from '../cli/client.ts';
 import { CliError, Exit } from '../cli/exit.ts';
 import type { Clock } from '../io/clock.ts';
-import { after } from '../lib/time.ts';
+import { after, type Instant } from '../lib/time.ts';
 import { branchConfig } from './branch-config.ts';
 import { freshDirectories, type LabPaths, logFile, writePrivate } from './directory.ts';
 import { startMicrosoft, startNat } from './far-side.ts';
-import { LabError } from './lab-error.ts';
+import { NotHealthy } from './lab-error.ts';
 import { MICROSOFT_PREFIXES } from './microsoft-prefixes.ts';
 import { buildNamespaces, inside, run, setUpNode } from './namespaces.ts';
 import type { Progress } from './progress.ts';
 import { Roles } from './roles.ts';
 import { BRANCH, NAT_INSIDE, PROBE } from './topology.ts';
 import { boundRequests, clientRequests, ping } from './traffic.ts';
-import { type Evidence, type Expected, parseRoutes, whyNotHealthy } from './verdict.ts';
+import { describeTunnels, type Evidence, type Expected, parseRoutes, whyNotHealthy } from './verdict.ts';
 
 const HEALTHY_WITHIN_MS = 60_000;
 const POLL_MS = 25;
@@ -67,9 +67,10 @@ export class Lab {
     ]);
     await writePrivate(paths.secret, `${clientSecret}\n`);
     await writePrivate(paths.config, branchConfig({ secretFile: paths.secret, nat }));
-    await this.#progress.step('tunwrightd', (say) => this.#startDaemon(say));
-    await this.#progress.step('registration', (say) => this.#registered(say));
-    await this.#progress.step('tunnels and BGP', (say) => this.#healthy(say));
+    const deadline = after(this.#clock.now(), HEALTHY_WITHIN_MS);
+    await this.#progress.step('tunwrightd', (say) => this.#startDaemon(deadline, say));
+    await this.#progress.step('registration', (say) => this.#registered(deadline, say));
+    await this.#progress.step('tunnels and BGP', (say) => this.#healthy(deadline, say));
   }
 
   /** Looks at routes and counters, pings, and looks again. */
@@ -97,39 +98,40 @@ export class Lab {
     return nat;
   }
 
-  async #startDaemon(say: (words: string) => void): Promise<void> {
+  async #startDaemon(deadline: Instant, say: (words: string) => void): Promise<void> {
     const { config, state, runtime } = this.#options.paths;
     const args = ['--config', config, '--state-dir', state, '--runtime-dir', runtime];
     this.roles.start({ name: 'tunwrightd', node: 'branch', program: '../main.js', args });
-    await this.#statusOnce(() => undefined);
+    await this.#statusOnce(deadline, () => undefined);
     say(config);
   }
 
-  async #registered(say: (words: string) => void): Promise<void> {
-    const { registration } = await this.#statusOnce(({ registration: { state, detail } }) =>
+  async #registered(deadline: Instant, say: (words: string) => void): Promise<void> {
+    const { registration } = await this.#statusOnce(deadline, ({ registration: { state, detail } }) =>
       state === 'registered' ? undefined : `the branch is not registered (${state}): ${detail}`,
     );
     say(`"${registration.remote_network}" in ${registration.connector ?? 'no connector'}`);
   }
 
-  async #healthy(say: (words: string) => void): Promise<void> {
-    await this.#statusOnce((status) => whyNotHealthy(status, EXPECTED));
-    say(`healthy after ${this.#progress.elapsedSec.toFixed(2)} s`);
+  async #healthy(deadline: Instant, say: (words: string) => void): Promise<void> {
+    const status = await this.#statusOnce(deadline, (seen) => whyNotHealthy(seen, EXPECTED));
+    say(`healthy after ${this.#progress.elapsedSec.toFixed(2)} s: ${describeTunnels(status, EXPECTED)}`);
   }
 
   /** The first status that `missing` finds nothing missing in; rejects with what was missing last. */
-  async #statusOnce(missing: (status: StatusView) => string | undefined): Promise<StatusView> {
-    const deadline = after(this.#clock.now(), HEALTHY_WITHIN_MS);
+  async #statusOnce(deadline: Instant, missing: (status: StatusView) => string | undefined): Promise<StatusView> {
     let obstacle = 'the daemon does not answer';
+    let last: StatusView | undefined;
     while (this.#clock.now() < deadline) {
       const status = await this.#askStatus();
       const lacks = status === undefined ? obstacle : missing(status);
       if (status !== undefined && lacks === undefined) return status;
       obstacle = lacks ?? obstacle;
+      last = status ?? last;
       await wait(POLL_MS);
     }
     const log = logFile(this.#options.paths, 'tunwrightd');
-    throw new LabError(`not healthy within ${HEALTHY_WITHIN_MS / 1_000} s: ${obstacle}; logs: ${log}`, Exit.timedOut);
+    throw new NotHealthy(`not healthy within ${HEALTHY_WITHIN_MS / 1_000} s: ${obstacle}; logs: ${log}`, last);
   }
 
   /** Undefined while the daemon does not listen yet. */

@@ -42,7 +42,6 @@ export async function launch(options: LaunchOptions, interrupted: AbortSignal): 
 }
 
 function checkPrograms(path: string): void {
-  // Users other than root often lack the sbin folders in their PATH; unshare and its children get what we look through.
   const folders = path.split(delimiter).filter((folder) => folder !== '');
   const missing = Object.entries(PROGRAMS).filter(
     ([name]) => !folders.some((folder) => existsSync(join(folder, name))),

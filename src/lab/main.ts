@@ -1,11 +1,12 @@
 import { readlinkSync } from 'node:fs';
 import { z } from 'zod';
+import { statusScreen } from '../cli/commands/status.ts';
 import { CliError, Exit } from '../cli/exit.ts';
-import { screenOf } from '../cli/render.ts';
+import { type Screen, screenOf } from '../cli/render.ts';
 import { systemClock } from '../io/clock.ts';
 import { labPaths } from './directory.ts';
 import { EXPECTED, Lab } from './lab.ts';
-import { LabError } from './lab-error.ts';
+import { LabError, NotHealthy } from './lab-error.ts';
 import { Progress } from './progress.ts';
 import { lookInside, reportEvidence, reportVerdict } from './report.ts';
 import { readOptions } from './role-process.ts';
@@ -46,6 +47,8 @@ async function main(): Promise<number> {
     return await Promise.race([show(), lab.roles.failed, interrupted.then(() => exitCodeOfInterruption)]);
   } catch (error) {
     if (!(error instanceof LabError || error instanceof CliError)) throw error;
+    if (error instanceof NotHealthy && error.status !== undefined)
+      progress.print(`\n${statusScreen(error.status, screen())}`);
     process.stderr.write(`tunwright: ${error.message}\n`);
     return error.exitCode;
   } finally {
@@ -57,11 +60,15 @@ async function show(): Promise<number> {
   await lab.up();
   const evidence = await lab.prove();
   const verdict = judge(evidence, EXPECTED);
-  progress.print(reportEvidence(evidence, EXPECTED, screenOf(systemClock.wall(), options.colourful)));
+  progress.print(reportEvidence(evidence, EXPECTED, screen()));
   progress.print(reportVerdict(verdict, progress.elapsedSec));
   if (options.once) return verdict.exitCode;
   // /proc is the outer one: it shows this process under the number it has there.
   progress.print(lookInside(paths, readlinkSync('/proc/self'), options.userNamespace));
   exitCodeOfInterruption = Exit.ok;
   return new Promise(() => undefined);
+}
+
+function screen(): Screen {
+  return screenOf(systemClock.wall(), options.colourful);
 }

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { appendFile } from 'node:fs/promises';
+import { closeSync, createWriteStream, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { LabError } from './lab-error.ts';
@@ -32,18 +31,16 @@ export class Role {
     this.name = name;
     this.#logFile = logFile;
     const [program = '', ...args] = command;
-    const log = openSync(logFile, 'a', 0o600);
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', log] });
-    closeSync(log);
+    const errors = openSync(logFile, 'a', 0o600);
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', errors] });
+    closeSync(errors);
     this.#child = child;
     const [input, output] = child.stdio as [Writable, Readable, ...unknown[]];
     this.#input = input;
     // A process that has ended reads no more; its end is reported by `end`.
     input.on('error', () => undefined);
-    createInterface({ input: output }).on('line', (line) => {
-      if (!outputHoldsKeys) void appendFile(logFile, `${line}\n`);
-      onMessage?.(parseJson(line));
-    });
+    if (!outputHoldsKeys) output.pipe(createWriteStream(logFile, { flags: 'a' }).on('error', () => output.unpipe()));
+    createInterface({ input: output }).on('line', (line) => onMessage?.(parseJson(line)));
     this.end = new Promise((resolve) => {
       child.once('error', (error) => resolve(`could not be started: ${error.message}`));
       child.once('close', (code, signal) => resolve(signal === null ? `exit code ${code}` : `killed by ${signal}`));

@@ -57,6 +57,16 @@ export function whyNotHealthy(status: StatusView, expected: Expected): string | 
   return failure;
 }
 
+/** `tw0 IKE established, BGP established, prefixes 25/25` for each tunnel: accepted of expected. */
+export function describeTunnels(status: StatusView, { prefixes }: Expected): string {
+  const tunnels = status.links.flatMap((link) => link.tunnels);
+  const words = tunnels.map(({ interface: name, ike, bgp: [session] }) => {
+    const routes = `${session?.prefixes_accepted ?? 0}/${prefixes.length}`;
+    return `${name} IKE ${ike.state}, BGP ${session?.state ?? 'absent'}, prefixes ${routes}`;
+  });
+  return words.join('; ');
+}
+
 function statusFailures(status: StatusView, { interfaces, prefixes }: Expected): string[] {
   const { registration, health } = status;
   const tunnels = status.links.flatMap((link) => link.tunnels);

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { SaView, StatusView, TunnelView } from '../../../src/admin/wire.ts';
 import { summarise } from '../../../src/lab/ping/statistics.ts';
-import { type Evidence, type Expected, judge, parseRoutes, traffic, whyNotHealthy } from '../../../src/lab/verdict.ts';
+import {
+  describeTunnels,
+  type Evidence,
+  type Expected,
+  judge,
+  parseRoutes,
+  traffic,
+  whyNotHealthy,
+} from '../../../src/lab/verdict.ts';
 
 const EXPECTED: Expected = {
   interfaces: ['tw0', 'tw1'],
@@ -62,6 +70,13 @@ describe('what the lab waits for', () => {
   ])('tells what is missing (%#)', (change, reason) => {
     expect(whyNotHealthy(status(change), EXPECTED)).toContain(reason);
   });
+});
+
+it('describes tunnels in one line', () => {
+  const described = describeTunnels(status(tunnels({ bgp: [] })), EXPECTED);
+  expect(described).toBe(
+    'tw0 IKE established, BGP absent, prefixes 0/2; tw1 IKE established, BGP established, prefixes 2/2',
+  );
 });
 
 it('adds up all SAs of a tunnel', () => {
