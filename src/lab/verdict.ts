@@ -57,12 +57,12 @@ export function whyNotHealthy(status: StatusView, expected: Expected): string | 
   return failure;
 }
 
-/** `tw0 IKE established, BGP established, prefixes 25/25` for each tunnel: accepted of expected. */
+/** `tw0 IKE and BGP up, prefixes 25/25` for each tunnel: accepted of expected. */
 export function describeTunnels(status: StatusView, { prefixes }: Expected): string {
   const tunnels = status.links.flatMap((link) => link.tunnels);
   const words = tunnels.map(({ interface: name, ike, bgp: [session] }) => {
-    const routes = `${session?.prefixes_accepted ?? 0}/${prefixes.length}`;
-    return `${name} IKE ${ike.state}, BGP ${session?.state ?? 'absent'}, prefixes ${routes}`;
+    const isUp = ike.state === 'established' && session?.state === 'established';
+    return `${name} IKE and BGP ${isUp ? 'up' : 'not up'}, prefixes ${session?.prefixes_accepted ?? 0}/${prefixes.length}`;
   });
   return words.join('; ');
 }

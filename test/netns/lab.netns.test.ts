@@ -47,7 +47,7 @@ describe.each([
     expect(lab.lines.filter((line) => line.endsWith('→ tw0, tw1'))).toHaveLength(26);
     expect(output).toMatch(/probe target 198\.18\.1\.101, 16 source addresses: 32\/32 replies/);
     expect(output).toMatch(/announced prefixes: 25\/25 replies/);
-    const up = (tunnel: string): string => `${tunnel} IKE established, BGP established, prefixes 25/25`;
+    const up = (tunnel: string): string => `${tunnel} IKE and BGP up, prefixes 25/25`;
     expect(output).toContain(`${up('tw0')}; ${up('tw1')}`);
     expect(Number(/healthy after (\S+) s/.exec(output)?.[1])).toBeLessThan(HEALTHY_WITHIN_S);
 

@@ -74,9 +74,7 @@ describe('what the lab waits for', () => {
 
 it('describes tunnels in one line', () => {
   const described = describeTunnels(status(tunnels({ bgp: [] })), EXPECTED);
-  expect(described).toBe(
-    'tw0 IKE established, BGP absent, prefixes 0/2; tw1 IKE established, BGP established, prefixes 2/2',
-  );
+  expect(described).toBe('tw0 IKE and BGP not up, prefixes 0/2; tw1 IKE and BGP up, prefixes 2/2');
 });
 
 it('adds up all SAs of a tunnel', () => {
