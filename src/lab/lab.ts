@@ -15,7 +15,15 @@ import type { Progress } from './progress.ts';
 import { Roles } from './roles.ts';
 import { BRANCH, NAT_INSIDE, PROBE } from './topology.ts';
 import { boundRequests, clientRequests, ping } from './traffic.ts';
-import { describeTunnels, type Evidence, type Expected, parseRoutes, whyNotHealthy } from './verdict.ts';
+import {
+  describeTunnels,
+  type EcmpRoute,
+  type Evidence,
+  type Expected,
+  parseRoutes,
+  whyNotHealthy,
+  whyNotRouted,
+} from './verdict.ts';
 
 const HEALTHY_WITHIN_MS = 60_000;
 const POLL_MS = 25;
@@ -70,20 +78,20 @@ export class Lab {
     const deadline = after(this.#clock.now(), HEALTHY_WITHIN_MS);
     await this.#progress.step('tunwrightd', (say) => this.#startDaemon(deadline, say));
     await this.#progress.step('registration', (say) => this.#registered(deadline, say));
-    await this.#progress.step('tunnels and BGP', (say) => this.#healthy(deadline, say));
+    await this.#progress.step('tunnels and BGP', (say) => this.#established(deadline, say));
+    await this.#progress.step('routes', (say) => this.#routed(deadline, say));
   }
 
   /** Looks at routes and counters, pings, and looks again. */
   async prove(): Promise<Evidence> {
     return this.#progress.step('traffic', async (say) => {
-      const shown = await run(...call(inside('branch', 'ip', '-json', 'route', 'show', 'table', TABLE)));
       const sasBefore = await this.#client.get<SaView[]>('/v1/ipsec/sas');
       const client = await ping(this.roles, 'client', clientRequests());
       const bound = await ping(this.roles, 'branch', boundRequests(EXPECTED.interfaces));
       const sasAfter = await this.#client.get<SaView[]>('/v1/ipsec/sas');
       const status = await this.#client.get<StatusView>('/v1/status');
       say('pings from the LAN and through each tunnel');
-      return { status, ecmp: parseRoutes(shown), sasBefore, sasAfter, client, bound };
+      return { status, ecmp: await shownRoutes(), sasBefore, sasAfter, client, bound };
     });
   }
 
@@ -113,18 +121,29 @@ export class Lab {
     say(`"${registration.remote_network}" in ${registration.connector ?? 'no connector'}`);
   }
 
-  async #healthy(deadline: Instant, say: (words: string) => void): Promise<void> {
+  async #established(deadline: Instant, say: (words: string) => void): Promise<void> {
     const status = await this.#statusOnce(deadline, (seen) => whyNotHealthy(seen, EXPECTED));
-    say(`healthy after ${this.#progress.elapsedSec.toFixed(2)} s: ${describeTunnels(status, EXPECTED)}`);
+    say(describeTunnels(status, EXPECTED));
+  }
+
+  /** The kernel follows what BGP has learned; the two sessions do not come up in the same moment. */
+  async #routed(deadline: Instant, say: (words: string) => void): Promise<void> {
+    await this.#statusOnce(deadline, async () => whyNotRouted(await shownRoutes(), EXPECTED));
+    say(
+      `healthy after ${this.#progress.elapsedSec.toFixed(2)} s: every prefix over ${EXPECTED.interfaces.join(' and ')}`,
+    );
   }
 
   /** The first status that `missing` finds nothing missing in; rejects with what was missing last. */
-  async #statusOnce(deadline: Instant, missing: (status: StatusView) => string | undefined): Promise<StatusView> {
+  async #statusOnce(
+    deadline: Instant,
+    missing: (status: StatusView) => string | undefined | Promise<string | undefined>,
+  ): Promise<StatusView> {
     let obstacle = 'the daemon does not answer';
     let last: StatusView | undefined;
     while (this.#clock.now() < deadline) {
       const status = await this.#askStatus();
-      const lacks = status === undefined ? obstacle : missing(status);
+      const lacks = status === undefined ? obstacle : await missing(status);
       if (status !== undefined && lacks === undefined) return status;
       obstacle = lacks ?? obstacle;
       last = status ?? last;
@@ -145,5 +164,8 @@ export class Lab {
   }
 }
 
-/** A command line as a program and its arguments. */
-const call = ([program, ...args]: readonly [string, ...string[]]): [string, string[]] => [program, args];
+/** The daemon's routes as the kernel has them. */
+async function shownRoutes(): Promise<readonly EcmpRoute[]> {
+  const [program, ...args] = inside('branch', 'ip', '-json', 'route', 'show', 'table', TABLE);
+  return parseRoutes(await run(program, args));
+}

@@ -57,6 +57,12 @@ export function whyNotHealthy(status: StatusView, expected: Expected): string | 
   return failure;
 }
 
+/** The same for the kernel's routes. */
+export function whyNotRouted(ecmp: readonly EcmpRoute[], expected: Expected): string | undefined {
+  const [failure] = routeFailures(ecmp, expected);
+  return failure;
+}
+
 /** `tw0 IKE and BGP up, prefixes 25/25` for each tunnel: accepted of expected. */
 export function describeTunnels(status: StatusView, { prefixes }: Expected): string {
   const tunnels = status.links.flatMap((link) => link.tunnels);

@@ -9,6 +9,7 @@ import {
   parseRoutes,
   traffic,
   whyNotHealthy,
+  whyNotRouted,
 } from '../../../src/lab/verdict.ts';
 
 const EXPECTED: Expected = {
@@ -70,6 +71,13 @@ describe('what the lab waits for', () => {
   ])('tells what is missing (%#)', (change, reason) => {
     expect(whyNotHealthy(status(change), EXPECTED)).toContain(reason);
   });
+});
+
+it('waits for both paths of every prefix', () => {
+  expect(whyNotRouted(evidence().ecmp, EXPECTED)).toBeUndefined();
+  expect(whyNotRouted([{ prefix: '13.107.6.152/31', devices: ['tw0'] }], EXPECTED)).toBe(
+    '13.107.6.152/31 is routed to tw0, expected tw0, tw1',
+  );
 });
 
 it('describes tunnels in one line', () => {
