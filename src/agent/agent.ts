@@ -23,7 +23,7 @@ export interface AgentDeps extends PathDeps, PeerSourceDeps {
   readonly alarms: Alarms;
   readonly routing: Routing;
   readonly version: string;
-  readonly wans: Wans;
+  readonly wans: Pick<Wans, 'refresh'>;
   /** Lets go of sockets and timers after the last word. */
   readonly release: () => void;
 }

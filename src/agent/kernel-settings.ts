@@ -10,11 +10,11 @@ const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
 
 /** The kernel settings a branch needs, set where they are ours to set; the rest becomes an alarm. */
 export class KernelSettings {
-  readonly #sysctl: Sysctl;
+  readonly #sysctl: Pick<Sysctl, 'set' | 'restore'>;
   readonly #alarms: Alarms;
   readonly #log: EventLog;
 
-  constructor(sysctl: Sysctl, alarms: Alarms, log: EventLog) {
+  constructor(sysctl: Pick<Sysctl, 'set' | 'restore'>, alarms: Alarms, log: EventLog) {
     this.#sysctl = sysctl;
     this.#alarms = alarms;
     this.#log = log;

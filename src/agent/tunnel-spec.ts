@@ -80,9 +80,14 @@ export function tunnelSpecs(config: Config, peers: readonly ZonePeer[]): TunnelS
 
 /** Equal specs need no restart of the tunnel. */
 export function sameSpec(a: TunnelSpec, b: TunnelSpec): boolean {
-  const { psk: pskA, ...openA } = a;
-  const { psk: pskB, ...openB } = b;
-  return equalBytes(pskA.reveal(), pskB.reveal()) && JSON.stringify(openA) === JSON.stringify(openB);
+  return equalBytes(a.psk.reveal(), b.psk.reveal()) && JSON.stringify(substance(a)) === JSON.stringify(substance(b));
+}
+
+/** What a tunnel is made of besides its key: the rest of its link, such as the other zone, may change without it. */
+function substance({ link, wan, psk, ...own }: TunnelSpec): unknown {
+  const { ike, ipsec, mtu, bgp } = link;
+  const { localIp, asn, holdMs, maxPrefixes } = bgp;
+  return { ...own, wan: [wan.name, wan.interface, wan.publicIp], ike, ipsec, mtu, localIp, asn, holdMs, maxPrefixes };
 }
 
 function exportsOf(networks: readonly NetworkConfig[], link: LinkConfig): Prefix[] {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { EventLog } from '../../../src/agent/event-log.ts';
-import type { FibResult } from '../../../src/agent/fib-applier.ts';
 import { Routing, type RoutingPolicy } from '../../../src/agent/routing.ts';
 import type { BgpConfig, BgpRoute } from '../../../src/bgp/types.ts';
 import type { FibInput } from '../../../src/fib/types.ts';
 import { formatIp, formatPrefix, ip, prefix } from '../../../src/lib/ip.ts';
+import { FakeKernel } from './fake-kernel.ts';
 import { ManualClock } from './manual-clock.ts';
 import { branchSpecs } from './zone-peers.ts';
 
@@ -166,30 +166,6 @@ describe('Routing', () => {
     expect([inputs.length, kernel.cleared]).toEqual([before, 1]);
   });
 });
-
-/** An applier that only remembers. */
-class FakeKernel {
-  readonly inputs: FibInput[] = [];
-  result: FibResult = { changed: 0, problems: [] };
-  cleared = 0;
-  #held: Promise<void> | undefined;
-  release: () => void = () => undefined;
-
-  hold(): void {
-    this.#held = new Promise((resolve) => {
-      this.release = resolve;
-    });
-  }
-  async apply(input: FibInput): Promise<FibResult> {
-    this.inputs.push(input);
-    await this.#held;
-    return this.result;
-  }
-  async clear(): Promise<FibResult> {
-    this.cleared++;
-    return { changed: 0, problems: [] };
-  }
-}
 
 function setUp() {
   const clock = new ManualClock();

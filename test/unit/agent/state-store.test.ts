@@ -1,9 +1,10 @@
 import { fc, test as property } from '@fast-check/vitest';
 import { describe, expect, it } from 'vitest';
-import { generatePsk, type Registration, type StateDocuments, StateStore } from '../../../src/agent/state-store.ts';
+import { generatePsk, type Registration, StateStore } from '../../../src/agent/state-store.ts';
 import { ip } from '../../../src/lib/ip.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { SeededRandom } from '../../sim/clock.ts';
+import { MemoryDocuments } from './memory-documents.ts';
 
 const REGISTRATION: Registration = {
   remoteNetworkId: 'rn-1',
@@ -97,22 +98,4 @@ function withZone(change: object): unknown {
   const zone = { zone: 1, endpoint: '198.51.100.20', msftAsn: 65476, msftBgpAddress: '169.254.21.2', region: 'fr' };
   const links = [{ name: 'fiber', linkId: 'dl-1', zones: [{ ...zone, ...change }] }];
   return { version: 1, remoteNetworkId: 'rn-1', links };
-}
-
-/** JSON goes through text, as on a disk. */
-class MemoryDocuments implements StateDocuments {
-  full = false;
-  readonly #texts: Map<string, string>;
-
-  constructor(documents: Readonly<Record<string, unknown>> = {}) {
-    this.#texts = new Map(Object.entries(documents).map(([name, value]) => [name, JSON.stringify(value)]));
-  }
-  async read(name: string): Promise<unknown> {
-    const text = this.#texts.get(name);
-    return text === undefined ? undefined : JSON.parse(text);
-  }
-  async write(name: string, value: unknown): Promise<void> {
-    if (this.full) throw new Error('no space left on the device');
-    this.#texts.set(name, JSON.stringify(value));
-  }
 }

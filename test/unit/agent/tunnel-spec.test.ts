@@ -65,6 +65,14 @@ describe('sameSpec', () => {
     expect(sameSpec(firstSpec(), firstSpec(branchConfig(change)))).toBe(false);
   });
 
+  it.each<[string, (yaml: string) => string]>([
+    ['the other zone', (yaml) => yaml.replace('198.51.100.84', '198.51.100.85')],
+    ['the bandwidth', (yaml) => yaml.replace('bandwidth: 500', 'bandwidth: 250')],
+    ['the priority of the WAN', (yaml) => yaml.replace('priority: 1', 'priority: 2')],
+  ])('holds when only something changes that this tunnel is not made of: %s', (_, change) => {
+    expect(sameSpec(firstSpec(), firstSpec(branchConfig(change)))).toBe(true);
+  });
+
   it('does not hold for another key, although keys print alike', () => {
     const spec = firstSpec();
     expect(sameSpec(spec, { ...spec, psk: Secret.fromText('another') })).toBe(false);

@@ -1,0 +1,154 @@
+import { Agent, type AgentDeps } from '../../../src/agent/agent.ts';
+import { Alarms } from '../../../src/agent/alarms.ts';
+import { BgpPeer, type BgpTransport, type BgpTransportHandlers } from '../../../src/agent/bgp-peer.ts';
+import { EventLog } from '../../../src/agent/event-log.ts';
+import { KernelSettings } from '../../../src/agent/kernel-settings.ts';
+import { Routing } from '../../../src/agent/routing.ts';
+import { StateStore } from '../../../src/agent/state-store.ts';
+import type { BgpConfig } from '../../../src/bgp/types.ts';
+import type { Config } from '../../../src/config/types.ts';
+import { nodeCrypto } from '../../../src/crypto/node.ts';
+import { formatIp, formatPrefix, type IpAddress, ip, prefix } from '../../../src/lib/ip.ts';
+import { Secret } from '../../../src/lib/secret.ts';
+import { SeededRandom } from '../../sim/clock.ts';
+import { FakeAddon } from './fake-addon.ts';
+import { FakeKernel } from './fake-kernel.ts';
+import { FarEnds, PSK } from './far-ends.ts';
+import { ManualClock } from './manual-clock.ts';
+import { MemoryDocuments } from './memory-documents.ts';
+import { connectPipe } from './tcp-pipe.ts';
+import { branchConfig } from './zone-peers.ts';
+
+/**
+ * A whole agent between fakes: the packet path and the kernel only write down what they are asked, the far ends are real
+ * IKE and BGP cores without a network. Time stands until `seconds`.
+ */
+export class BranchWorld {
+  readonly clock = new ManualClock();
+  /** Calls of the packet path and of sysctl, in order. */
+  readonly calls: string[] = [];
+  readonly addon = new FakeAddon(this.calls);
+  readonly far = new FarEnds(this.addon, this.clock);
+  readonly kernel = new FakeKernel();
+  readonly log = new EventLog(() => this.clock.wall());
+  readonly alarms = new Alarms(() => this.clock.wall());
+  readonly routing = new Routing({ clock: this.clock, log: this.log, applier: this.kernel });
+  readonly wans = new Map<string, IpAddress>([['eth0', ip('192.0.2.10')]]);
+  /** Secrets by path; others cannot be read. */
+  readonly secrets = new Map([
+    ['/etc/tunwright/psk1', PSK],
+    ['/etc/tunwright/psk2', PSK],
+  ]);
+  /** What the zones announce, by BGP address. */
+  readonly announced = new Map([
+    ['169.254.21.2', ['52.96.0.0/14', '20.20.32.0/19']],
+    ['169.254.22.2', ['52.96.0.0/14']],
+  ]);
+  /** BGP addresses that refuse connections. */
+  readonly deaf = new Set<string>();
+  /** What `sysctl.set` waits for. */
+  slowSysctl: Promise<void> = Promise.resolve();
+  released = 0;
+  readonly #zones = new Map<string, BgpPeer>();
+  #restore: () => Promise<void> = async () => void this.calls.push('sysctl restore');
+
+  async agent(config: Config = branchConfig()): Promise<Agent> {
+    return new Agent(config, await this.#deps());
+  }
+
+  /** What giving the settings back comes to. */
+  restoreWith(restore: () => Promise<void>): void {
+    this.#restore = restore;
+  }
+
+  /** Lets `count` seconds pass, and what is due happen. */
+  async seconds(count: number): Promise<void> {
+    await this.clock.advance(count * 1_000);
+    await this.clock.advance(0);
+  }
+
+  /** Routes of the last pass, such as `52.96.0.0/14 via tw0 tw1`. */
+  get routes(): string[] {
+    const routes = this.kernel.inputs.at(-1)?.routes ?? [];
+    return routes.map(({ prefix: to, via }) => `${formatPrefix(to)} via ${[...via].sort().join(' ')}`);
+  }
+  get upTunnels(): string[] {
+    const tunnels = this.kernel.inputs.at(-1)?.tunnels ?? [];
+    return tunnels
+      .filter(({ up }) => up)
+      .map((tunnel) => tunnel.interface)
+      .sort();
+  }
+  get messages(): string[] {
+    return this.log.after(0).map(({ kind, message }) => `${kind}: ${message}`);
+  }
+
+  async #deps(): Promise<AgentDeps> {
+    const { addon, alarms, clock, log, routing } = this;
+    const sysctl = {
+      set: async (key: string, value: string) => {
+        await this.slowSysctl;
+        this.calls.push(`sysctl ${key}=${value}`);
+      },
+      restore: () => this.#restore(),
+    };
+    return {
+      addon: addon.asAddon,
+      alarms,
+      clock,
+      crypto: nodeCrypto,
+      dial: (_, config, handlers) => this.#dial(config, handlers),
+      http: async () => ({ kind: 'unreachable', code: 'ECONNREFUSED', detail: 'nobody answers here.' }),
+      kernel: new KernelSettings(sysctl, alarms, log),
+      keyExport: undefined,
+      log,
+      random: new SeededRandom(3),
+      readSecret: async (path) => this.#read(path),
+      release: () => {
+        this.released++;
+      },
+      routing,
+      state: await StateStore.open(new MemoryDocuments()),
+      version: '0.1.0',
+      wanAddress: (name) => this.wans.get(name),
+      wans: { refresh: async () => undefined },
+    };
+  }
+
+  #read(path: string): Secret {
+    const text = this.secrets.get(path);
+    if (text === undefined) throw new Error(`Cannot read ${path}: it does not exist.`);
+    return Secret.fromText(text);
+  }
+
+  #dial(config: BgpConfig, handlers: BgpTransportHandlers): BgpTransport {
+    const address = formatIp(config.peerAddress);
+    if (this.deaf.has(address)) return connectPipe(handlers, undefined);
+    return connectPipe(handlers, (far) => this.#zone(address, config).accept(far));
+  }
+
+  #zone(address: string, { localAs, remoteAs, localAddress, peerAddress, ...rest }: BgpConfig): BgpPeer {
+    const known = this.#zones.get(address);
+    if (known !== undefined) return known;
+    const config: BgpConfig = {
+      ...rest,
+      localAs: remoteAs,
+      remoteAs: localAs,
+      localAddress: peerAddress,
+      peerAddress: localAddress,
+      routerId: peerAddress,
+      passive: true,
+    };
+    const never = (): never => {
+      throw new Error('the zones do not dial');
+    };
+    const silent = { onUp: nothing, onDown: nothing, onRoutes: nothing, onLog: nothing };
+    const zone = new BgpPeer(config, { clock: this.clock, random: new SeededRandom(5) }, never, silent);
+    zone.advertise((this.announced.get(address) ?? []).map(prefix));
+    zone.start();
+    this.#zones.set(address, zone);
+    return zone;
+  }
+}
+
+const nothing = (): void => undefined;

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { Alarms } from '../../../src/agent/alarms.ts';
+import { EventLog } from '../../../src/agent/event-log.ts';
+import { KernelSettings } from '../../../src/agent/kernel-settings.ts';
+import { Path, type PathDeps } from '../../../src/agent/path.ts';
+import { Routing } from '../../../src/agent/routing.ts';
+import { nodeCrypto } from '../../../src/crypto/node.ts';
+import { ip } from '../../../src/lib/ip.ts';
+import { SeededRandom } from '../../sim/clock.ts';
+import { FakeAddon } from './fake-addon.ts';
+import { FakeKernel } from './fake-kernel.ts';
+import { FarEnds } from './far-ends.ts';
+import { ManualClock } from './manual-clock.ts';
+import { firstSpec } from './zone-peers.ts';
+
+describe('Path', () => {
+  it('dials through the tunnel once it is up and the kernel holds its routes', async () => {
+    const { calls, run } = setUp();
+    await run(2);
+    expect(calls).toEqual(['tw0 setCarrier false', 'tw0 setCarrier true', 'routes up', 'dial fiber/1 169.254.21.2']);
+  });
+
+  it('on loss moves routes first, then ends BGP without waiting for anybody, then takes the carrier', async () => {
+    const { calls, far, run } = setUp();
+    await run(2);
+    calls.length = 0;
+    far.silent.add('198.51.100.20');
+    far.hangUp('198.51.100.20');
+    await run(0);
+    expect(calls).toEqual(['routes down', 'abort', 'tw0 setCarrier false']);
+  });
+
+  it('dials anew when the tunnel is back', async () => {
+    const { calls, far, run } = setUp();
+    await run(2);
+    far.hangUp('198.51.100.20');
+    calls.length = 0;
+    await run(120);
+    expect(calls.filter((call) => call.startsWith('dial')).length).toBeGreaterThan(0);
+    expect(calls.indexOf('routes up')).toBeLessThan(calls.findIndex((call) => call.startsWith('dial')));
+  });
+
+  it('says an outage is an error, and an intended end is none', async () => {
+    const levels = async (end: (all: ReturnType<typeof setUp>) => void): Promise<unknown> => {
+      const all = setUp();
+      await all.run(2);
+      end(all);
+      await all.run(0);
+      return all.log.after(0).find(({ kind }) => kind === 'tunnel-down')?.level;
+    };
+    expect(await levels(({ far }) => far.hangUp('198.51.100.20'))).toBe('error');
+    expect(
+      await levels(({ path }) => {
+        path.stopSessions('the link was changed or removed');
+        path.stopTunnel();
+      }),
+    ).toBe('info');
+  });
+
+  it('leaves nothing of itself in routing when it stops', async () => {
+    const { kernel, path, routing, run } = setUp();
+    await run(2);
+    path.stopSessions('stopping');
+    path.stopTunnel();
+    await run(0);
+    expect(routing.received('169.254.21.2')).toBeUndefined();
+    expect(kernel.inputs.at(-1)?.tunnels).toEqual([]);
+  });
+});
+
+class RecordingRouting extends Routing {
+  readonly calls: string[];
+  constructor(deps: ConstructorParameters<typeof Routing>[0], calls: string[]) {
+    super(deps);
+    this.calls = calls;
+  }
+  override setUp(tunnelInterface: string, up: boolean): Promise<void> {
+    this.calls.push(`routes ${up ? 'up' : 'down'}`);
+    return super.setUp(tunnelInterface, up);
+  }
+}
+
+function setUp() {
+  const clock = new ManualClock();
+  const log = new EventLog(() => clock.wall());
+  const deviceCalls: string[] = [];
+  const calls: string[] = [];
+  const addon = new FakeAddon(deviceCalls);
+  deviceCalls.push = (...words) => (words[0]?.includes('setCarrier') ? calls.push(...words) : 0);
+  const far = new FarEnds(addon, clock);
+  const kernel = new FakeKernel();
+  const routing = new RecordingRouting({ clock, log, applier: kernel }, calls);
+  const sysctl = { set: async () => undefined, restore: async () => undefined };
+  const deps: PathDeps = {
+    addon: addon.asAddon,
+    clock,
+    crypto: nodeCrypto,
+    dial: (spec, { peerAddress }) => {
+      calls.push(`dial ${spec.name} ${peerAddress.bytes.join('.')}`);
+      return { write: nothing, end: nothing, abort: () => void calls.push('abort') };
+    },
+    kernel: new KernelSettings(sysctl, new Alarms(() => clock.wall()), log),
+    keyExport: undefined,
+    log,
+    random: new SeededRandom(1),
+    routing,
+    wanAddress: () => ip('192.0.2.10'),
+  };
+  const path = new Path(firstSpec(), deps);
+  const run = async (seconds: number): Promise<void> => {
+    path.tick(clock.now());
+    for (let i = 0; i < seconds; i++) {
+      await clock.advance(1_000);
+      path.tick(clock.now());
+    }
+    await clock.advance(10);
+  };
+  return { calls, far, kernel, log, path, routing, run };
+}
+
+const nothing = (): void => undefined;
