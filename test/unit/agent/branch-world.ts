@@ -46,6 +46,8 @@ export class BranchWorld {
   ]);
   /** BGP addresses that refuse connections. */
   readonly deaf = new Set<string>();
+  /** BGP addresses that accept connections and say nothing. */
+  readonly mute = new Set<string>();
   /** What `sysctl.set` waits for. */
   slowSysctl: Promise<void> = Promise.resolve();
   released = 0;
@@ -124,6 +126,7 @@ export class BranchWorld {
   #dial(config: BgpConfig, handlers: BgpTransportHandlers): BgpTransport {
     const address = formatIp(config.peerAddress);
     if (this.deaf.has(address)) return connectPipe(handlers, undefined);
+    if (this.mute.has(address)) return connectPipe(handlers, () => ({ onData: nothing, onClosed: nothing }));
     return connectPipe(handlers, (far) => this.#zone(address, config).accept(far));
   }
 
