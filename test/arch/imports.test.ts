@@ -66,7 +66,8 @@ const RULES: Readonly<Record<string, Rule>> = {
     reason: 'the far ends of a branch, built from the same cores',
   },
   'options.ts': { ...CORE, inside: ['lib'], node: true, reason: 'the command line of the daemon as a value' },
-  'main.ts': {
+  'main.ts': { ...CORE, inside: ['daemon.ts'], reason: 'claims signals before anything else is loaded' },
+  'daemon.ts': {
     inside: ['lib', 'agent', 'admin', 'config', 'io', 'obs', 'crypto', 'options.ts'],
     packages: [],
     node: true,
@@ -76,7 +77,7 @@ const RULES: Readonly<Record<string, Rule>> = {
 
 /** Names that reach for the clock, the process or chance; a core gets them as inputs. */
 const AMBIENT = /\b(Date\.now|performance\.now|setTimeout|setInterval|setImmediate|Math\.random|process\.|console\.)/;
-const MAY_BE_AMBIENT = ['io', 'obs', 'cli', 'lab', 'main.ts'];
+const MAY_BE_AMBIENT = ['io', 'obs', 'cli', 'lab', 'main.ts', 'daemon.ts'];
 
 const SRC = resolve(import.meta.dirname, '../../src');
 
