@@ -191,7 +191,7 @@ describe('two native tunnels from one address', () => {
   it('leave no device, thread or socket when closed', async () => {
     expect(await hubToLeft.close()).toBeLessThan(250);
     expect(await hubToLeft.threads('tw-tw0')).toBe(0);
-    expect(await ip(HUB, '-o link')).not.toContain('tw0');
+    expect(await ip(HUB, '-o link')).not.toContain(': tw0:');
     expect(await run('ss', ['-Huan'], { namespace: HUB })).not.toContain('198.51.100.1:4500');
     expect(await hubToLeft.stop()).toBe(0);
   });
@@ -199,7 +199,7 @@ describe('two native tunnels from one address', () => {
   it('end with their process, however it ends', async () => {
     process.kill(hubToRight.pid ?? 0, 'SIGKILL');
     await hubToRight.stop();
-    await eventually('the device is gone', 2_000, async () => !(await ip(HUB, '-o link')).includes('tw1'));
+    await eventually('the device is gone', 2_000, async () => !(await ip(HUB, '-o link')).includes(': tw1:'));
   });
 
   async function iperf(options: readonly string[]): Promise<IperfResult> {
