@@ -70,6 +70,19 @@ describe.each([{ nat: false }, { nat: true }])('one branch, end to end, NAT in t
     }
   });
 
+  it('tells how the SAs came to be', async () => {
+    const history = await daemon.ikeHistory();
+    for (const tunnel of await daemon.tunnels()) {
+      const own = history.filter(({ spi_i }) => spi_i === tunnel.ike.spi_i);
+      const established = own.filter(({ result }) => result === 'ok').map(({ exchange }) => exchange);
+      expect(established).toEqual(expect.arrayContaining(['IKE_SA_INIT', 'IKE_AUTH']));
+      for (const { peer, duration_ms } of own) {
+        expect(peer).toContain(tunnel.endpoint);
+        expect(duration_ms).toBeLessThan(10_000);
+      }
+    }
+  });
+
   it('shows the sessions and prefix counts that BIRD shows', async () => {
     const neighbors = await daemon.neighbors();
     const tunnels = await daemon.tunnels();

@@ -1,15 +1,20 @@
 import { readdir } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
 import { Bird } from './bird.ts';
 import { BRANCH_ASN, manualBranch, PSK } from './branch-config.ts';
 import { eventually } from './eventually.ts';
 import { run } from './process.ts';
+import { routes } from './routes.ts';
 import { snapshot } from './snapshot.ts';
 import { StrongSwan } from './strongswan.ts';
 import { ADDRESS, Topology } from './topology.ts';
 import { runtimeDirectory, Tunwrightd } from './tunwrightd.ts';
 
-describe('the end of the daemon', () => {
+/** 10 s of silence, then the retransmissions of the probe. */
+const SILENCE_NOTICED_MS = 30_000;
+
+describe('a branch with two zones', () => {
   let topology: Topology;
   let responders: StrongSwan[];
   let speakers: Bird[];
@@ -77,7 +82,33 @@ describe('the end of the daemon', () => {
     await daemon.stop();
     expect(await snapshot(topology.namespace('branch'))).toBe(before);
   });
+
+  it('a zone dies without a word: DPD notices, the routes leave it, and come back with it', async () => {
+    const branch = topology.namespace('branch');
+    await Promise.all([speakers[1]?.kill(), responders[1]?.kill()]);
+    await eventually(
+      'no route leads to the dead zone',
+      SILENCE_NOTICED_MS,
+      async () => !(await usesDevice(branch, 'tw1')),
+    );
+    expect(await usesDevice(branch, 'tw0')).toBe(true);
+    const status = await daemon.status();
+    expect(status.health).toBe('degraded');
+    expect(status.links[0]?.tunnels[1]).toMatchObject({ zone: 2, first_broken_layer: 'ike' });
+    expect(status.links[0]?.tunnels[1]?.reason).toMatch(/203\.0\.113\.30/);
+
+    await responders[1]?.start();
+    await speakers[1]?.start();
+    await daemon.healthy(60_000);
+    expect(await usesDevice(branch, 'tw1')).toBe(true);
+  });
 });
+
+/** Whether an announced prefix is routed over the device. */
+async function usesDevice(namespace: string, device: string): Promise<boolean> {
+  const announced = new Set<string>(MICROSOFT_PREFIXES);
+  return (await routes(namespace)).some(({ prefix, devices }) => announced.has(prefix) && devices.includes(device));
+}
 
 /** What other software owns on the same box, close to ours: none of it may change. */
 async function othersBelongings(topology: Topology): Promise<void> {

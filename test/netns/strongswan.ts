@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventually, Hopeless } from './eventually.ts';
 import { type Exit, type RunningProcess, run } from './process.ts';
@@ -37,8 +37,6 @@ export interface StrongSwanOptions {
   /** Comma-separated; an offer outside is refused. */
   readonly ike?: string;
   readonly esp?: string;
-  /** 4 makes charon log its keys, step by step. */
-  readonly logLevel?: number;
   /** Routes that lead into the tunnel device, set again at every start. */
   readonly routes?: readonly string[];
 }
@@ -90,7 +88,7 @@ export class StrongSwan {
   static async start(topology: Topology, name: string, options: StrongSwanOptions): Promise<StrongSwan> {
     const started = new StrongSwan(topology, name, options);
     await mkdir(join(started.#directory, 'swanctl'), { recursive: true });
-    await writeFile(started.#environment['STRONGSWAN_CONF'] ?? '', daemonConfig(started.#directory, options));
+    await writeFile(started.#environment['STRONGSWAN_CONF'] ?? '', daemonConfig(started.#directory));
     await writeFile(join(started.#directory, 'swanctl', 'swanctl.conf'), connectionConfig(options));
     await started.start();
     return started;
@@ -142,10 +140,6 @@ export class StrongSwan {
     return events.flatMap((event) => list(parseVici(event.slice(prefix.length))).map(ikeSaRecord));
   }
 
-  async log(): Promise<string> {
-    return readFile(join(this.#directory, 'charon.log'), 'utf8');
-  }
-
   /** Any swanctl command on this instance. */
   async swanctl(...args: string[]): Promise<string> {
     return run('swanctl', [...args, '--uri', `unix://${this.#directory}/charon.vici`], { env: this.#environment });
@@ -184,7 +178,7 @@ function withKeySize(section: ViciSection): string {
   return size === '' ? text(section, 'encr-alg') : `${text(section, 'encr-alg')}-${size}`;
 }
 
-function daemonConfig(directory: string, options: StrongSwanOptions): string {
+function daemonConfig(directory: string): string {
   // kernel-libipsec routes every selector into ipsec0 whatever install_routes says: its table's rule must stay below main's.
   return `
 charon {
@@ -199,8 +193,8 @@ charon {
   filelog { main { path = ${directory}/charon.log
       flush_line = yes
       default = 1
-      ike = ${options.logLevel ?? 2}
-      chd = ${options.logLevel ?? 1} } }
+      ike = 2
+      chd = 1 } }
 }
 charon-systemd { journal { default = -1 } }
 swanctl { load = random openssl pem pkcs1 x509 }
