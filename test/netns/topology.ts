@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
@@ -44,6 +44,9 @@ export const ZONES = [
 const NODES = ['client', 'branch', 'router', 'zone1', 'zone2', 'entra'] as const;
 type Node = (typeof NODES)[number];
 
+/** Start of the name of each topology's folder; the topology's prefix follows. */
+const DIRECTORY = 'tunwright-';
+
 let created = 0;
 
 /** One branch and its world in network namespaces of their own. `remove()` leaves nothing behind. */
@@ -52,17 +55,17 @@ export class Topology {
   readonly prefix = `tw${process.pid}${String.fromCharCode(97 + (created++ % 26))}`;
   readonly nat: boolean;
   /** For configuration files, sockets and logs of what runs in the topology. */
-  readonly directory: string;
+  readonly directory = join(tmpdir(), `${DIRECTORY}${this.prefix}-`);
   readonly #processes: RunningProcess[] = [];
 
-  private constructor(nat: boolean, directory: string) {
+  private constructor(nat: boolean) {
     this.nat = nat;
-    this.directory = directory;
   }
 
   static async create({ nat = false }: { nat?: boolean } = {}): Promise<Topology> {
     await removeLeftovers();
-    const topology = new Topology(nat, await mkdtemp(join(tmpdir(), 'tunwright-netns-')));
+    const topology = new Topology(nat);
+    await mkdir(topology.directory, { mode: 0o700 });
     try {
       await topology.#build();
     } catch (error) {
@@ -182,12 +185,17 @@ export class Topology {
 
 /** What a test run left that was killed: its process id is in the names. */
 async function removeLeftovers(): Promise<void> {
-  const names = (await run('ip', ['netns', 'list'])).split('\n').map((line) => line.split(' ')[0] ?? '');
-  const dead = names.filter((name) => {
+  const dead = (name: string): boolean => {
     const owner = /^tw(\d+)[a-z]-/.exec(name)?.[1];
     return owner !== undefined && !alive(Number(owner));
-  });
-  await removeNamespaces(dead);
+  };
+  const namespaces = (await run('ip', ['netns', 'list'])).split('\n').map((line) => line.split(' ')[0] ?? '');
+  await removeNamespaces(namespaces.filter(dead));
+  for (const name of await readdir(tmpdir())) {
+    if (name.startsWith(DIRECTORY) && dead(name.slice(DIRECTORY.length))) {
+      await rm(join(tmpdir(), name), { recursive: true, force: true });
+    }
+  }
 }
 
 /** Ends whatever still runs inside, so that the namespaces really go away. */
