@@ -3,7 +3,7 @@
 #     --cap-add NET_BIND_SERVICE --read-only --tmpfs /run/tunwright \
 #     -v /etc/tunwright:/etc/tunwright:ro -v tunwright-state:/var/lib/tunwright tunwright
 FROM node:24-bookworm-slim AS build
-RUN apt-get update && apt-get install -y --no-install-recommends g++ make python3 && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts

@@ -1,94 +1,123 @@
 #!/usr/bin/env node
-// Builds native/build/Release/tunwright.node and returns at once when neither the sources nor Node's ABI have changed.
-import { spawnSync } from 'node:child_process';
+/**
+ * Builds native/build/Release/tunwright.node with nothing but a C++ compiler, and returns at once when neither the sources
+ * nor the compiler nor Node's ABI have changed. The last line says what was done, or what is missing.
+ */
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const native = join(root, 'native');
-const stamp = join(root, '.setup', 'native.sha256');
-const output = join(native, 'build', 'Release', 'tunwright.node');
+const NATIVE = resolve(import.meta.dirname, '../native');
+const OBJECTS = join(NATIVE, 'build', 'obj');
+const OUTPUT = join(NATIVE, 'build', 'Release', 'tunwright.node');
+const STAMP = resolve(import.meta.dirname, '../.setup/native.sha256');
+const FOLDERS = ['core', 'os', 'addon'];
 
+const DEFINES = [
+  'NAPI_VERSION=9',
+  'NAPI_CPP_EXCEPTIONS',
+  'NODE_ADDON_API_DISABLE_DEPRECATED',
+  'NODE_GYP_MODULE_NAME=tunwright',
+];
+const FLAGS = '-std=c++20 -O2 -fPIC -pthread -Wall -Wextra -Wshadow -fvisibility=hidden -fstack-protector-strong'.split(
+  ' ',
+);
+/** Node itself provides Node-API, libuv and OpenSSL: their symbols stay open until it loads the addon. */
+const LINK_FLAGS = ['-shared', '-pthread', '-Wl,-z,relro,-z,now', '-Wl,-soname,tunwright.node'];
+
+const compiler = findCompiler();
 const fingerprint = fingerprintOf();
-if (existsSync(output) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint) {
+if (existsSync(OUTPUT) && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === fingerprint) {
   process.stdout.write('up to date\n');
-  process.exit(0);
+} else {
+  await build();
+  mkdirSync(dirname(STAMP), { recursive: true });
+  writeFileSync(STAMP, fingerprint);
+  process.stdout.write('built\n');
 }
-requireTool(process.env.CXX ?? 'g++', ['-std=c++20', '-fsyntax-only', '-x', 'c++', '/dev/null'], {
-  missing: 'a C++20 compiler is missing: apt-get install g++',
-});
-requireTool('make', ['--version'], { missing: 'make is missing: apt-get install make' });
-requireTool(process.env.PYTHON ?? 'python3', ['--version'], {
-  missing: 'Python 3 is missing: apt-get install python3',
-});
-const nodeDirectory = findNodeDirectory();
-if (nodeDirectory === undefined) {
-  fail(
-    `the headers of Node ${process.versions.node} are missing: set npm_config_nodedir to the directory that holds include/node/node_api.h`,
-  );
-}
-build(nodeDirectory);
-mkdirSync(dirname(stamp), { recursive: true });
-writeFileSync(stamp, fingerprint);
-process.stdout.write('built\n');
 
-/** Changes with every source file, the compiler asked for, and the Node it is built for. */
+/** The first compiler that knows C++20. */
+function findCompiler() {
+  const candidates = process.env.CXX ? [process.env.CXX] : ['c++', 'g++', 'clang++'];
+  const probe = ['-std=c++20', '-fsyntax-only', '-x', 'c++', '/dev/null'];
+  const found = candidates.find((command) => spawnSync(command, probe, { stdio: 'ignore' }).status === 0);
+  return found ?? fail(`a C++20 compiler is missing (tried ${candidates.join(', ')}): apt-get install g++`);
+}
+
+/** Changes with every source file, the compiler and its flags, and the Node it is built for. */
 function fingerprintOf() {
-  const hash = createHash('sha256').update(`${process.versions.modules} ${process.versions.napi} ${process.arch}`);
-  hash.update(process.env.CXX ?? '').update(process.env.CXXFLAGS ?? '');
-  for (const file of ['binding.gyp', ...['core', 'os', 'addon'].flatMap(sourcesIn)]) {
-    hash.update(file).update(readFileSync(join(native, file)));
+  const { modules, napi } = process.versions;
+  const hash = createHash('sha256').update(JSON.stringify([modules, napi, process.arch, compiler, DEFINES, FLAGS]));
+  hash.update(process.env.CXXFLAGS ?? '');
+  for (const file of FOLDERS.flatMap((folder) => sourcesIn(folder, /\.[ch]pp$/))) {
+    hash.update(file).update(readFileSync(join(NATIVE, file)));
   }
   return hash.digest('hex');
 }
 
-function sourcesIn(folder) {
-  const names = readdirSync(join(native, folder)).filter((name) => /\.[ch]pp$/.test(name));
+function sourcesIn(folder, pattern) {
+  const names = readdirSync(join(NATIVE, folder)).filter((name) => pattern.test(name));
   return names.sort().map((name) => join(folder, name));
 }
 
-function requireTool(command, args, { missing }) {
-  if (spawnSync(command, args, { stdio: 'ignore' }).status !== 0) fail(missing);
+async function build() {
+  const sources = FOLDERS.flatMap((folder) => sourcesIn(folder, /\.cpp$/));
+  const compileFlags = [
+    ...FLAGS,
+    '-D_FORTIFY_SOURCE=2',
+    ...DEFINES.map((define) => `-D${define}`),
+    ...includeFolders().flatMap((folder) => ['-isystem', folder]),
+    ...(process.env.CXXFLAGS ?? '').split(' ').filter((flag) => flag !== ''),
+  ];
+  rmSync(OBJECTS, { recursive: true, force: true });
+  mkdirSync(OBJECTS, { recursive: true });
+  mkdirSync(dirname(OUTPUT), { recursive: true });
+  const jobs = sources.map((source) => ({ source, object: join(OBJECTS, `${source.replace('/', '_')}.o`) }));
+  const waiting = [...jobs];
+  const worker = async () => {
+    for (let job = waiting.shift(); job !== undefined; job = waiting.shift()) {
+      await compile([...compileFlags, '-c', '-o', job.object, join(NATIVE, job.source)]);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  await compile([...LINK_FLAGS, '-o', OUTPUT, ...jobs.map(({ object }) => object)]);
 }
 
-/** Node's own headers: beside the running binary, where the caller says, or the distribution's. */
-function findNodeDirectory() {
-  const beside = resolve(dirname(process.execPath), '..');
-  const candidates = [process.env.npm_config_nodedir, beside, '/usr'];
-  return candidates.find((directory) => directory !== undefined && headersFit(directory));
+/** @param {readonly string[]} args */
+function compile(args) {
+  return new Promise((done) => {
+    const child = spawn(compiler, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('close', (code) =>
+      code === 0 ? done() : fail('the native addon does not build: the compiler output is above'),
+    );
+  });
+}
+
+/** node-addon-api, and Node's own headers: beside the running binary, where the caller says, or the distribution's. */
+function includeFolders() {
+  const candidates = [process.env.npm_config_nodedir, resolve(dirname(process.execPath), '..'), '/usr'];
+  const nodeFolder = candidates.find((folder) => folder !== undefined && headersFit(folder));
+  if (nodeFolder === undefined) {
+    fail(
+      `the headers of Node ${process.versions.node} are missing: set npm_config_nodedir to the directory that holds include/node/node_api.h`,
+    );
+  }
+  const addonApi = dirname(createRequire(import.meta.url).resolve('node-addon-api/package.json'));
+  return [join(nodeFolder, 'include', 'node'), addonApi];
 }
 
 /** Headers of another major version would build and then crash. */
-function headersFit(directory) {
-  const header = join(directory, 'include', 'node', 'node_version.h');
-  if (!existsSync(header) || !existsSync(join(directory, 'include', 'node', 'openssl', 'evp.h'))) return false;
+function headersFit(folder) {
+  const header = join(folder, 'include', 'node', 'node_version.h');
+  if (!existsSync(header) || !existsSync(join(folder, 'include', 'node', 'openssl', 'evp.h'))) return false;
   const major = /#define NODE_MAJOR_VERSION (\d+)/.exec(readFileSync(header, 'utf8'))?.[1];
   return major === process.versions.node.split('.')[0];
 }
 
-function build(nodedir) {
-  const nodeGyp = join(dirname(createRequire(import.meta.url).resolve('node-gyp/package.json')), 'bin', 'node-gyp.js');
-  const args = [
-    nodeGyp,
-    'rebuild',
-    '--directory',
-    native,
-    '--nodedir',
-    nodedir,
-    '--jobs',
-    'max',
-    '--loglevel',
-    'error',
-  ];
-  const result = spawnSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 64 << 20 });
-  if (result.status === 0 && existsSync(output)) return;
-  process.stderr.write(`${result.stdout}${result.stderr}`);
-  fail('the native addon does not build: the compiler output is above');
-}
-
+/** @param {string} message */
 function fail(message) {
   process.stderr.write(`build-native: ${message}\n`);
   process.exit(1);
