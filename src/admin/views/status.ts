@@ -21,12 +21,18 @@ export function statusView(agent: Agent): StatusView {
 /** `down`: nothing gets through. `degraded`: something does, but not all that was configured. */
 function health(agent: Agent, links: readonly LinkView[]): Health {
   const tunnels = links.flatMap((link) => link.tunnels);
-  const whole = tunnels.filter((tunnel) => tunnel.first_broken_layer === null).length;
-  if (whole === 0) return 'down';
-  const complete = whole === tunnels.length && links.every((link) => link.tunnels.length > 0);
+  if (!tunnels.some(carries)) return 'down';
+  const whole = tunnels.every((tunnel) => tunnel.first_broken_layer === null);
+  const complete = whole && links.every((link) => link.tunnels.length > 0);
   const registered = agent.registration.state === 'manual' || agent.registration.state === 'registered';
   const critical = agent.alarms.list().some((alarm) => alarm.severity === 'critical');
   return complete && registered && !critical ? 'ok' : 'degraded';
+}
+
+/** Several sessions may ride one tunnel: the routes of one are enough to use it. */
+function carries({ first_broken_layer: broken, bgp }: TunnelView): boolean {
+  if (broken === 'bgp-tcp' || broken === 'bgp') return bgp.some(({ state }) => state === 'established');
+  return broken === null;
 }
 
 function registrationView(agent: Agent): RegistrationView {

@@ -158,6 +158,19 @@ describe('health', () => {
     expect(statusView(agent).health).toBe(health);
   });
 
+  it('is degraded while one of the two sessions of the only tunnel is established', async () => {
+    const world = new BranchWorld();
+    world.deaf.add('169.254.22.2');
+    const agent = await world.agent(branchConfig((yaml) => yaml.replace('198.51.100.84', '198.51.100.20')));
+    await agent.start();
+    await world.seconds(5);
+    const status = statusView(agent);
+    expect(status.links[0]?.tunnels).toMatchObject([
+      { first_broken_layer: 'bgp-tcp', bgp: [{ state: 'established' }, { peer: '169.254.22.2' }] },
+    ]);
+    expect(status.health).toBe('degraded');
+  });
+
   it('is degraded while a link of the configuration has no tunnel at all', async () => {
     const world = new BranchWorld();
     const config = branchConfig();
