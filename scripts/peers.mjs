@@ -15,7 +15,7 @@ const PACKAGES = [
   ...['bird2', 'frr', 'gobgpd', 'exabgp'],
   ...['iproute2', 'nftables', 'iputils-ping', 'iperf3', 'tcpdump', 'tshark', 'libcap2-bin', 'util-linux'],
   // The native tests link the data plane's core without Node.
-  'libssl-dev',
+  ...['libssl-dev', 'make'],
 ];
 
 /** @returns {string | undefined} why this machine cannot run the namespace tests; undefined: it can */
