@@ -29,6 +29,8 @@ export interface BgpPeerEvents {
   readonly onUp: (routerId: IpAddress) => void;
   readonly onDown: (reason: string) => void;
   readonly onRoutes: (routes: Extract<BgpOutput, { kind: 'routes' }>) => void;
+  /** The peer has sent its whole table; for who must know what is missing from it. */
+  readonly onEndOfRib?: () => void;
   readonly onLog: (event: string, detail: string) => void;
 }
 
@@ -152,6 +154,7 @@ export class BgpPeer {
       case 'routes':
         return this.#events.onRoutes(output);
       case 'end-of-rib':
+        this.#events.onEndOfRib?.();
         return this.#events.onLog('bgp-end-of-rib', 'the peer has sent its whole table');
       case 'log':
         return this.#events.onLog(output.event, output.detail);

@@ -2,6 +2,7 @@ import type { BgpConfig } from '../bgp/types.ts';
 import type { Config } from '../config/types.ts';
 import { nobleCrypto } from '../crypto/noble.ts';
 import { nodeCrypto, systemRandom } from '../crypto/node.ts';
+import { heldBack } from '../fib/desired.ts';
 import { WATCHED_GROUPS } from '../fib/wire/watch.ts';
 import { loadAddon } from '../io/addon.ts';
 import { systemClock } from '../io/clock.ts';
@@ -72,6 +73,7 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
   const wans = new Wans((request) => netlink.dump(request), clock, onReadError);
   const applier = new FibApplier({ netlink, clock, onBackground: (result) => routing.noteBackground(result) });
   const routing = new Routing({ clock, log, applier });
+  routing.recall(heldBack(await applier.observe()));
   const http = pinnedHttp(wans);
   return new Agent(config, {
     addon,

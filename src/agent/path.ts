@@ -79,6 +79,7 @@ export class Path {
         this.#say(this.#retired ? 'info' : 'warn', 'bgp-down', `BGP session with ${key} ended: ${reason}`);
       },
       onRoutes: (routes) => routing.update(key, routes.announced, routes.withdrawn),
+      onEndOfRib: () => routing.endOfRib(key),
       onLog: (event, detail) => this.#say('info', event, `${key}: ${detail}`),
     });
     routing.addPeer(key, this.spec.interface, config);

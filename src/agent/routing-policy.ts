@@ -1,4 +1,4 @@
-import type { Config, ProbeConfig } from '../config/types.ts';
+import type { Config, PolicyConfig, ProbeConfig } from '../config/types.ts';
 import type { FibPermit } from '../fib/types.ts';
 import { formatIp, formatPrefix, hostPrefix, type IpAddress, type Prefix, parseIp } from '../lib/ip.ts';
 import type { RoutingPolicy } from './routing.ts';
@@ -34,20 +34,27 @@ export function routingPolicy(
 }
 
 /**
- * Policy rows in order, first match wins. A LAN network that no policy names never sees the learned routes: between
- * LAN and tunnels the default is to deny.
+ * Policy rows in order, first match wins: of a network's rows for what is learned only the first is ever reached. A LAN
+ * network that no policy names never sees the learned routes: between LAN and tunnels the default is to deny.
  */
 function permits(config: Config): FibPermit[] {
-  return config.policies.flatMap((policy) => {
-    const sources = config.networks.filter((network) => policy.from.includes(network.name));
+  return config.policies.flatMap((policy, i) => {
+    const covered = config.policies.slice(0, i).filter(({ to }) => to === 'learned' && policy.to === 'learned');
+    const names = policy.from.filter((name) => !covered.some(({ from }) => from.includes(name)));
+    const sources = config.networks.filter((network) => names.includes(network.name));
     const destinations: readonly (Prefix | undefined)[] = policy.to === 'learned' ? [undefined] : policy.to.prefixes;
-    const use = policy.steer === undefined ? ('tunnels' as const) : ('wan' as const);
+    const use = useOf(policy);
     return sources.flatMap((network) =>
       network.prefixes.flatMap((source) =>
         destinations.map((destination) => ({ source, interface: network.interface, destination, use })),
       ),
     );
   });
+}
+
+function useOf({ steer, failure }: PolicyConfig): FibPermit['use'] {
+  if (steer !== undefined) return 'wan';
+  return failure === 'closed' ? 'tunnels-only' : 'tunnels-first';
 }
 
 /** A probe to an address literal is reachable through the tunnels only, so its host route goes there. */

@@ -10,7 +10,8 @@ import type { BgpConfig, BgpRoute } from '../bgp/types.ts';
 import type { FibInput, FibPermit, FibRoute, FibTunnel } from '../fib/types.ts';
 import type { Clock } from '../io/clock.ts';
 import { type IpAddress, type Prefix, prefixKey } from '../lib/ip.ts';
-import { LocRib } from '../rib/index.ts';
+import { after } from '../lib/time.ts';
+import { AnnouncedPrefixes, LocRib } from '../rib/index.ts';
 import type { RibPath } from '../rib/types.ts';
 import type { EventLog } from './event-log.ts';
 import type { FibApplier, FibResult } from './fib-applier.ts';
@@ -18,6 +19,8 @@ import type { TunnelSpec } from './tunnel-spec.ts';
 
 /** RFC 4271 §5.1.5: what an external route is worth before policy says otherwise. */
 const DEFAULT_LOCAL_PREF = 100;
+/** A session that sent no End-of-RIB (RFC 4724 §2: a SHOULD) has told its table after so long. */
+const TABLE_WITHIN_MS = 60_000;
 /** No interface has this index. */
 const NO_DEVICE = 0;
 
@@ -42,6 +45,7 @@ interface Peer {
   readonly adjRibIn: AdjRibIn;
   /** BGP Identifier of the running session. */
   routerId: IpAddress;
+  cancelTableWait: (() => void) | undefined;
 }
 
 /** From what the BGP peers announce and which tunnels are up to what the kernel should hold. */
@@ -50,6 +54,7 @@ export class Routing {
   readonly #tunnels = new Map<string, FibTunnel & { readonly localAddress: IpAddress }>();
   readonly #peers = new Map<string, Peer>();
   readonly #locRib = new LocRib();
+  readonly #announced = new AnnouncedPrefixes();
   /** The decision for every learned prefix, by `prefixKey`. */
   readonly #routes = new Map<number | string, FibRoute>();
   #policy: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
@@ -59,6 +64,11 @@ export class Routing {
 
   constructor(deps: RoutingDeps) {
     this.#deps = deps;
+  }
+
+  /** What an earlier run held back from the WAN stays so until the peers have told what they announce now. */
+  recall(prefixes: readonly Prefix[]): void {
+    this.#announced.recall(prefixes);
   }
 
   /** Also judges anew what the peers have announced already. */
@@ -102,17 +112,30 @@ export class Routing {
 
   addPeer(key: string, tunnelInterface: string, config: BgpConfig): void {
     const routerId = config.peerAddress;
-    this.#peers.set(key, { config, interface: tunnelInterface, adjRibIn: new AdjRibIn(), routerId });
+    const adjRibIn = new AdjRibIn();
+    this.#peers.set(key, { config, interface: tunnelInterface, adjRibIn, routerId, cancelTableWait: undefined });
+    this.#announced.addPeer(key, config.maxPrefixes);
   }
 
   removePeer(key: string): void {
     this.peerDown(key);
     this.#peers.delete(key);
+    this.#announced.removePeer(key);
   }
 
   peerUp(key: string, routerId: IpAddress): void {
     const peer = this.#peers.get(key);
-    if (peer !== undefined) peer.routerId = routerId;
+    if (peer === undefined) return;
+    peer.routerId = routerId;
+    const { clock } = this.#deps;
+    peer.cancelTableWait = clock.wakeAt(after(clock.now(), TABLE_WITHIN_MS), () => this.endOfRib(key));
+  }
+
+  /** The peer has told all it announces. */
+  endOfRib(key: string): void {
+    this.#peers.get(key)?.cancelTableWait?.();
+    this.#announced.tableComplete(key);
+    void this.#apply();
   }
 
   update(key: string, announced: readonly BgpRoute[], withdrawn: readonly Prefix[]): void {
@@ -126,8 +149,11 @@ export class Routing {
   }
 
   peerDown(key: string): void {
-    this.#peers.get(key)?.adjRibIn.clear();
+    const peer = this.#peers.get(key);
+    peer?.adjRibIn.clear();
+    peer?.cancelTableWait?.();
     this.#locRib.removePeer(key);
+    this.#announced.sessionLost(key);
     void this.#apply();
   }
 
@@ -197,6 +223,7 @@ export class Routing {
         .map((tunnel) => ({ address: tunnel.localAddress, interface: tunnel.interface })),
       tunnels,
       routes: [...statics.map((prefix) => ({ prefix, via: everywhere })), ...this.#learned()],
+      announced: this.#announced.prefixes(),
       permits: this.#policy.permits,
     };
   }
@@ -230,6 +257,11 @@ export class Routing {
       else gone.push(prefix);
     }
     this.#locRib.update(key, accepted, gone);
+    this.#announced.withdraw(key, gone);
+    this.#announced.announce(
+      key,
+      accepted.map(({ prefix }) => prefix),
+    );
   }
 
   #importPolicy(config: BgpConfig): ImportPolicy {

@@ -1,7 +1,7 @@
-import { hostPrefix, type IpAddress } from '../lib/ip.ts';
+import { hostPrefix, type IpAddress, type Prefix } from '../lib/ip.ts';
 import { identity } from './format.ts';
 import type { FibInput, FibPermit, FibTunnel, KernelObject } from './types.ts';
-import { MAIN_TABLE, MARK, MARK_MASK, NEXTHOP_ID, RULE_PRIORITY, TABLE } from './types.ts';
+import { CLOSED_TABLE, MAIN_TABLE, MARK, MARK_MASK, NEXTHOP_ID, RULE_PRIORITY, TABLE } from './types.ts';
 
 const MAX_TUNNELS = NEXTHOP_ID.group - NEXTHOP_ID.first;
 const GROUP_IDS = NEXTHOP_ID.last - NEXTHOP_ID.group + 1;
@@ -13,7 +13,7 @@ const LOOPBACK_INDEX = 1;
  *
  * Ids depend on the set of tunnels and on the path sets only, never on which tunnels are up: a group keeps the id of the
  * announced path set while its members come and go, so the loss of a tunnel changes no route.
- * A route whose tunnels are all down is left out. IPv4 only: other families are ignored.
+ * A route whose tunnels are all down is left out; its blackhole stays. IPv4 only: other families are ignored.
  */
 export function desired(input: FibInput): KernelObject[] {
   const paths = pathsOf(input.tunnels);
@@ -24,10 +24,18 @@ export function desired(input: FibInput): KernelObject[] {
     ...addresses,
     ...[...paths.values()].filter((path) => path.tunnel.up).map(nexthopOf),
     ...learned.groups,
+    ...blackholes(input),
     ...peers,
     ...learned.routes,
     ...rules(input),
   ]);
+}
+
+/** The prefixes whose packets `objects` keep from the WAN: what a killed run had learned, found in the kernel it left. */
+export function heldBack(objects: readonly KernelObject[]): Prefix[] {
+  return objects.flatMap((object) =>
+    object.kind === 'route' && object.table === CLOSED_TABLE && object.nexthop === 'blackhole' ? [object.prefix] : [],
+  );
 }
 
 /** A tunnel at its place in the order of interface names (`tw2` before `tw10`). */
@@ -92,6 +100,14 @@ function learnedRoutes(input: FibInput, paths: Paths, addresses: readonly Of<'ad
   return { groups: [...groups.values()], routes };
 }
 
+/** For rows that must not fall back to the WAN. They lie behind the tunnels' routes and refer to nothing that can go away. */
+function blackholes({ announced, permits }: FibInput): Of<'route'>[] {
+  if (!permits.some(({ use, destination }) => use === 'tunnels-only' && destination === undefined)) return [];
+  return announced
+    .filter(({ address }) => isV4(address))
+    .map((prefix) => ({ kind: 'route', prefix, table: CLOSED_TABLE, nexthop: 'blackhole', source: undefined }));
+}
+
 /** The known tunnels of `via` in the order of their positions, up or not. */
 function pathSet(via: readonly string[], paths: Paths): Path[] {
   const set = [...new Set(via)].flatMap((name) => paths.get(name) ?? []);
@@ -136,22 +152,56 @@ function rules(input: FibInput): Of<'rule'>[] {
   ];
 }
 
-/** Order matters only between rows of different use, so neighbours of one use share a priority. */
+/**
+ * Two priorities for each run of rows of one kind: the even one finds the way, the odd one says what becomes of a packet
+ * that found none. Within a run the order of rows makes no difference, so its rows share them.
+ */
 function permitRules(permits: readonly FibPermit[]): Of<'rule'>[] {
   let priority: number = RULE_PRIORITY.policy;
-  return permits.map((permit, i) => {
+  return permits.flatMap((permit, i) => {
     const before = permits[i - 1];
-    if (before !== undefined && before.use !== permit.use) priority++;
-    if (priority > RULE_PRIORITY.last)
-      throw new RangeError(
-        `policies change between tunnels and WAN more than ${priority - RULE_PRIORITY.policy - 1} times; put rows of one kind together`,
-      );
-    const { source, destination, interface: name } = permit;
-    return rule(priority, permit.use === 'tunnels' ? TABLE : MAIN_TABLE, { source, destination, interface: name });
+    if (before !== undefined && kindOf(before) !== kindOf(permit)) priority += 2;
+    if (priority > RULE_PRIORITY.last) {
+      const changes = (priority - RULE_PRIORITY.policy) / 2 - 1;
+      throw new RangeError(`policy rows change their kind more than ${changes} times; put rows of one kind together`);
+    }
+    const way = rule(priority, permit.use === 'wan' ? MAIN_TABLE : TABLE, selectorsOf(permit));
+    const otherwise = withoutWay(permit);
+    return otherwise === undefined ? [way] : [way, rule(priority + 1, otherwise, selectorsOf(permit))];
   });
 }
 
-function rule(priority: number, table: number, selectors: Partial<Of<'rule'>>): Of<'rule'> {
+/**
+ * Rows of one kind have one use and name the same selectors. The latter because a request to delete a rule takes what it
+ * does not name for any: under one priority, that for `from a` could hit `from a to b`.
+ */
+function kindOf(permit: FibPermit): string {
+  const named = Object.entries(selectorsOf(permit)).flatMap(([name, value]) => (value === undefined ? [] : name));
+  return [permit.use, ...named].join(' ');
+}
+
+/** The kernel has no selector of length 0: it selects everything. */
+function selectorsOf({ source, destination, interface: name }: FibPermit): Partial<Of<'rule'>> {
+  const selective = (prefix: Prefix | undefined) => (prefix?.length === 0 ? undefined : prefix);
+  return { source: selective(source), destination: selective(destination), interface: name };
+}
+
+/**
+ * Where packets of a row go that no tunnel carries; undefined: to the rows behind, and last to the main table. So end
+ * those of a row that fails open for all that was announced: a lookup of the main table here would catch the rest too.
+ */
+function withoutWay({ use, destination }: FibPermit): number | 'blackhole' | undefined {
+  switch (use) {
+    case 'wan':
+      return undefined;
+    case 'tunnels-first':
+      return destination === undefined ? undefined : MAIN_TABLE;
+    case 'tunnels-only':
+      return destination === undefined ? CLOSED_TABLE : 'blackhole';
+  }
+}
+
+function rule(priority: number, table: number | 'blackhole', selectors: Partial<Of<'rule'>>): Of<'rule'> {
   const any = { source: undefined, destination: undefined, interface: undefined, mark: undefined };
   return { ...any, ...selectors, kind: 'rule', priority, table };
 }

@@ -16,7 +16,8 @@ export function formatObject(object: KernelObject, names: InterfaceNames = byInd
       return `nexthop id ${object.id} group ${object.members.join('/')}`;
     case 'route': {
       const source = object.source === undefined ? '' : ` src ${formatIp(object.source)}`;
-      return `route ${formatPrefix(object.prefix)} table ${object.table} nhid ${object.nexthop}${source}`;
+      const target = object.nexthop === 'blackhole' ? 'blackhole' : `nhid ${object.nexthop}`;
+      return `route ${formatPrefix(object.prefix)} table ${object.table} ${target}${source}`;
     }
     case 'rule':
       return formatRule(object);
@@ -45,6 +46,6 @@ function formatRule(rule: Extract<KernelObject, { kind: 'rule' }>): string {
   if (rule.source !== undefined) words.push(`from ${formatPrefix(rule.source)}`);
   if (rule.destination !== undefined) words.push(`to ${formatPrefix(rule.destination)}`);
   if (rule.interface !== undefined) words.push(`iif ${rule.interface}`);
-  words.push(`lookup ${rule.table === MAIN_TABLE ? 'main' : rule.table}`);
+  words.push(rule.table === 'blackhole' ? 'blackhole' : `lookup ${rule.table === MAIN_TABLE ? 'main' : rule.table}`);
   return words.join(' ');
 }

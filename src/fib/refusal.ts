@@ -16,11 +16,9 @@ export interface FibProblem {
 }
 
 /** True when the refused change left the kernel as wanted all the same. */
-export function isHarmless({ op, object }: KernelChange, { code }: Refusal): boolean {
+export function isHarmless({ op }: KernelChange, { code }: Refusal): boolean {
   // What we meant to delete went by itself: with its device, or with a nexthop.
-  if (op === 'delete') return ['ENOENT', 'ESRCH', 'EADDRNOTAVAIL', 'ENODEV'].includes(code);
-  // The same rule made by another hand: it does what ours would, and is not ours to delete later.
-  return op === 'add' && object.kind === 'rule' && code === 'EEXIST';
+  return op === 'delete' && ['ENOENT', 'ESRCH', 'EADDRNOTAVAIL', 'ENODEV'].includes(code);
 }
 
 export function describeRefusal(change: KernelChange, refusal: Refusal, names: InterfaceNames): FibProblem {
@@ -48,6 +46,6 @@ function remedy({ object }: KernelChange, code: string): string {
     case 'EOPNOTSUPP':
       return 'Nexthop objects need Linux 5.3 or later with CONFIG_IP_MULTIPLE_TABLES and CONFIG_IP_ROUTE_MULTIPATH.';
     default:
-      return 'It is tried again; if this stays, compare with "ip nexthop", "ip route show table 7700" and "ip rule".';
+      return 'It is tried again; if this stays, compare with "ip nexthop", "ip route show table 7700" (and 7701) and "ip rule".';
   }
 }

@@ -1,7 +1,9 @@
 import type { IpAddress, Prefix } from '../lib/ip.ts';
 
-/** Kernel state that belongs to us, design: table 7700, protocol 77, rule priorities 7700–7799, nexthop ids from 7700. */
+/** Kernel state that belongs to us: tables 7700 and 7701, protocol 77, rule priorities 7700–7799, nexthop ids from 77000. */
 export const TABLE = 7700;
+/** Blackholes only: where the packets of fail-closed networks end that no tunnel carries. */
+export const CLOSED_TABLE = 7701;
 /** RT_TABLE_MAIN: for traffic that our table must not see. */
 export const MAIN_TABLE = 254;
 export const PROTOCOL = 77;
@@ -28,16 +30,19 @@ export interface FibRoute {
 }
 
 /**
- * One policy row for LAN traffic, in order, first match wins: `tunnels` may use the learned routes (table 7700),
- * `wan` overrides them (direct internet access: the main table). What no row names never sees table 7700.
+ * One policy row for LAN traffic, in order, first match wins. What no row names never sees our tables.
+ *
+ * - `tunnels-only`: the learned routes; what was announced but no tunnel carries now is dropped (fails closed).
+ * - `tunnels-first`: the learned routes, else the main table (fails open).
+ * - `wan`: direct internet access, the main table.
  */
 export interface FibPermit {
   readonly source: Prefix;
   /** Arriving on this LAN interface only. */
   readonly interface: string | undefined;
-  /** Undefined: any destination. */
+  /** Undefined: any destination; with tunnels, any that was announced. */
   readonly destination: Prefix | undefined;
-  readonly use: 'tunnels' | 'wan';
+  readonly use: 'tunnels-only' | 'tunnels-first' | 'wan';
 }
 
 /** Everything the kernel should hold of ours; `desired()` builds the objects from it. */
@@ -45,6 +50,8 @@ export interface FibInput {
   readonly bgpLocalAddresses: readonly { readonly address: IpAddress; readonly interface: string }[];
   readonly tunnels: readonly FibTunnel[];
   readonly routes: readonly FibRoute[];
+  /** What the peers announced and nobody took back, also while no session and no tunnel is up. */
+  readonly announced: readonly Prefix[];
   readonly permits: readonly FibPermit[];
 }
 
@@ -56,13 +63,15 @@ export type KernelObject =
       readonly kind: 'route';
       readonly prefix: Prefix;
       readonly table: number;
-      readonly nexthop: number;
+      /** Id of a nexthop or group. `blackhole` needs no nexthop and no device: it drops, and stays when they go. */
+      readonly nexthop: number | 'blackhole';
       readonly source: IpAddress | undefined;
     }
   | {
       readonly kind: 'rule';
       readonly priority: number;
-      readonly table: number;
+      /** To look up; `blackhole` drops what the rule selects. */
+      readonly table: number | 'blackhole';
       readonly source: Prefix | undefined;
       readonly destination: Prefix | undefined;
       readonly interface: string | undefined;

@@ -1,2 +1,3 @@
+export { AnnouncedPrefixes } from './announced-prefixes.ts';
 export { LocRib } from './loc-rib.ts';
 export type * from './types.ts';

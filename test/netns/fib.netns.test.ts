@@ -18,9 +18,10 @@ const BOTH = {
   do: 'apply',
   up: ['tw0', 'tw1'],
   routes: ROUTES,
+  announced: Object.keys(ROUTES),
   permits: [
     ['10.1.20.0/24', 'wan'],
-    ['10.1.0.0/16', 'tunnels'],
+    ['10.1.0.0/16', 'tunnels-only'],
   ],
 };
 const PERMIT_RULES = [
@@ -29,10 +30,12 @@ const PERMIT_RULES = [
   '7702: from all to 169.254.21.2 lookup 7700 proto 77',
   '7702: from all to 169.254.22.2 lookup 7700 proto 77',
   '7720: from 10.1.20.0/24 lookup main proto 77',
-  '7721: from 10.1.0.0/16 lookup 7700 proto 77',
+  '7722: from 10.1.0.0/16 lookup 7700 proto 77',
+  '7723: from 10.1.0.0/16 lookup 7701 proto 77',
 ];
 /** What `ip` shows for BOTH. */
 const HEALTHY = {
+  addresses: ['169.254.21.1 tw0', '169.254.21.1 tw1'],
   nexthops: ['id 77000 dev tw0', 'id 77001 dev tw1', 'id 77103 group 77000/77001'],
   routes: [
     '169.254.21.2 nhid 77000 src 169.254.21.1',
@@ -41,6 +44,7 @@ const HEALTHY = {
     '40.96.0.0/13 nhid 77103 src 169.254.21.1',
     '52.96.0.0/14 nhid 77103 src 169.254.21.1',
   ],
+  closed: ['blackhole 20.20.32.0/19', 'blackhole 40.96.0.0/13', 'blackhole 52.96.0.0/14'],
   rules: PERMIT_RULES,
 };
 
@@ -78,7 +82,7 @@ afterEach(async () => {
 
 describe('the FIB in a real kernel', () => {
   it('holds what was asked for, asks for nothing twice, and is exactly as before after clear', async () => {
-    expect(await driver.ask(BOTH)).toEqual({ changed: 16, problems: [] });
+    expect(await driver.ask(BOTH)).toEqual({ changed: 20, problems: [] });
     expect(await kernel()).toEqual(HEALTHY);
     expect(await driver.ask(BOTH)).toEqual({ changed: 0, problems: [] });
     const toMicrosoft = 'route get 52.96.1.1 from 169.254.21.1';
@@ -126,7 +130,10 @@ describe('the FIB in a real kernel', () => {
     'nexthop del id 77001',
     'nexthop del id 77103',
     'route del 52.96.0.0/14 table 7700',
-    'rule del priority 7721',
+    'rule del priority 7722',
+    'rule del priority 7723',
+    'route del blackhole 52.96.0.0/14 table 7701',
+    'route replace 52.96.0.0/14 dev wan0 table 7701',
     'address del 169.254.21.1/32 dev tw0',
     'nexthop flush proto 77',
     'route replace 52.96.0.0/14 dev wan0 table 7700',
@@ -195,6 +202,7 @@ const sysctl = (...settings: string[]): Promise<string> =>
 const isEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 interface ShownRoute {
+  readonly type?: string;
   readonly dst: string;
   readonly nhid?: number;
   readonly prefsrc?: string;
@@ -208,12 +216,16 @@ interface ShownNexthop {
 /** What `ip` shows of protocol 77, as lines. */
 async function kernel(): Promise<typeof HEALTHY> {
   const routes: ShownRoute[] = JSON.parse((await ip('-j route show table 7700 proto 77')) || '[]');
+  const shown = await ip('-o -4 address show to 169.254.21.1');
+  const closed: ShownRoute[] = JSON.parse((await ip('-j route show table 7701 proto 77')) || '[]');
   const nexthops: ShownNexthop[] = JSON.parse((await ip('-j nexthop show proto 77')) || '[]');
   return {
+    addresses: [...shown.matchAll(/^\d+: (\S+)/gm)].map(([, device]) => `169.254.21.1 ${device}`),
     nexthops: nexthops.map(({ id, dev, group }) =>
       group === undefined ? `id ${id} dev ${dev}` : `id ${id} group ${group.map((member) => member.id).join('/')}`,
     ),
     routes: routes.map(({ dst, nhid, prefsrc }) => `${dst} nhid ${nhid} src ${prefsrc}`).sort(),
+    closed: closed.map(({ type, dst }) => `${type} ${dst}`).sort(),
     rules: (await ip('rule show'))
       .split('\n')
       .filter((line) => line.includes('proto 77'))

@@ -28,12 +28,13 @@ export const fibInputArb: fc.Arbitrary<FibInput> = fc.record({
   routes: fc.array(fc.record({ prefix: learnedArb, via: fc.array(tunnelName, { minLength: 1, maxLength: TUNNELS }) }), {
     maxLength: 6,
   }),
+  announced: fc.uniqueArray(learnedArb, { selector: ({ address }) => address.bytes[0] }),
   permits: fc.array(
     fc.record({
       source: learnedArb,
       interface: fc.constantFrom(undefined, 'lan0', 'lan1'),
       destination: fc.option(learnedArb, { nil: undefined }),
-      use: fc.constantFrom('tunnels' as const, 'wan' as const),
+      use: fc.constantFrom('tunnels-only' as const, 'tunnels-first' as const, 'wan' as const),
     }),
     { maxLength: 5 },
   ),

@@ -18,13 +18,14 @@ export class KernelModel {
   }
 
   apply({ op, object }: KernelChange): void {
-    const at = this.#objects.findIndex((held) => identity(held) === identity(object));
     if (op === 'delete') {
-      if (at < 0) throw new Error(`no such object: ${formatObject(object)}`);
-      this.#objects.splice(at, 1);
+      const hit = this.#objects.findIndex((held) => isDeletedBy(held, object));
+      if (hit < 0) throw new Error(`no such object: ${formatObject(object)}`);
+      this.#objects.splice(hit, 1);
       this.#dropDependents(object);
       return;
     }
+    const at = this.#objects.findIndex((held) => identity(held) === identity(object));
     if (op === 'add' && at >= 0) throw new Error(`exists: ${formatObject(object)}`);
     if (op === 'replace' && this.#objects[at]?.kind !== object.kind) throw new Error(`other: ${formatObject(object)}`);
     this.#refuseDangling(object);
@@ -33,7 +34,7 @@ export class KernelModel {
   }
 
   #refuseDangling(object: KernelObject): void {
-    const ids = object.kind === 'route' ? [object.nexthop] : object.kind === 'nexthop-group' ? object.members : [];
+    const ids = object.kind === 'route' ? nexthopIds(object) : object.kind === 'nexthop-group' ? object.members : [];
     if (!ids.every((id) => this.#has(id))) throw new Error(`unknown nexthop: ${formatObject(object)}`);
     if (object.kind === 'nexthop-group' && ids.length === 0) throw new Error(`empty group ${object.id}`);
     if (object.kind !== 'route' || object.source === undefined) return;
@@ -56,10 +57,23 @@ export class KernelModel {
         held.kind === 'nexthop-group' ? { ...held, members: held.members.filter((id) => id !== deleted.id) } : held,
       )
       .filter((held) => held.kind !== 'nexthop-group' || held.members.length > 0);
-    this.#objects = this.#objects.filter((held) => held.kind !== 'route' || this.#has(held.nexthop));
+    this.#objects = this.#objects.filter(
+      (held) => held.kind !== 'route' || nexthopIds(held).every((id) => this.#has(id)),
+    );
   }
 
   #has(id: number): boolean {
     return this.#objects.some((held) => (held.kind === 'nexthop' || held.kind === 'nexthop-group') && held.id === id);
   }
+}
+
+/** A blackhole depends on no nexthop. */
+const nexthopIds = ({ nexthop }: Extract<KernelObject, { kind: 'route' }>): number[] =>
+  nexthop === 'blackhole' ? [] : [nexthop];
+
+/** Whether a request to delete `object` deletes `held`, if it comes first: of a rule, what the request does not name is any. */
+function isDeletedBy(held: KernelObject, object: KernelObject): boolean {
+  if (held.kind !== 'rule' || object.kind !== 'rule') return identity(held) === identity(object);
+  const named = Object.entries(object).filter(([, value]) => value !== undefined);
+  return identity({ ...held, ...Object.fromEntries(named) }) === identity(held);
 }

@@ -21,14 +21,21 @@ const objectArb: fc.Arbitrary<KernelObject> = fc.oneof(
   fc.record({
     kind: fc.constant('route' as const),
     prefix: prefixArb,
-    table: fc.constant(7700),
+    table: fc.constantFrom(7700, 7701),
     nexthop: u32,
     source: optional(v4Arb),
   }),
   fc.record({
+    kind: fc.constant('route' as const),
+    prefix: prefixArb,
+    table: fc.constantFrom(7700, 7701),
+    nexthop: fc.constant('blackhole' as const),
+    source: fc.constant(undefined),
+  }),
+  fc.record({
     kind: fc.constant('rule' as const),
     priority: fc.integer({ min: 7700, max: 7799 }),
-    table: u32,
+    table: fc.oneof(u32, fc.constant('blackhole' as const)),
     source: optional(prefixArb),
     destination: optional(prefixArb),
     interface: optional(fc.stringMatching(/^[a-z0-9.@-]{1,15}$/)),

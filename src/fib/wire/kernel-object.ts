@@ -27,7 +27,7 @@ export function encodeChange({ op, object }: KernelChange): NetlinkMessage {
     case 'route':
       return { type: Rtm.NewRoute, flags: TAKE_OVER, payload: encodeRoute(object) };
     case 'rule':
-      return { type: Rtm.NewRule, flags: CREATE_ONLY, payload: encodeRule(object) };
+      return { type: Rtm.NewRule, flags: NlmF.Create, payload: encodeRule(object) };
   }
 }
 
@@ -44,6 +44,7 @@ export function decodeObject(message: NetlinkMessage): Result<KernelObject | und
   }
 }
 
+/** Not for rules: for them the kernel takes what a request does not select by for any, and finds that others exist already. */
 const CREATE_ONLY = NlmF.Create | NlmF.Excl;
 /** An equal address or a route of the same prefix in our table becomes ours, whoever made it. */
 const TAKE_OVER = NlmF.Create | NlmF.Replace;

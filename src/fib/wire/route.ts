@@ -10,20 +10,21 @@ import {
   writeU32,
 } from '../../lib/netlink.ts';
 import type { KernelObject } from '../types.ts';
-import { PROTOCOL, TABLE } from '../types.ts';
+import { CLOSED_TABLE, PROTOCOL, TABLE } from '../types.ts';
 
 type Route = Extract<KernelObject, { kind: 'route' }>;
 
 /** linux/rtnetlink.h */
 const Rta = { Destination: 1, Priority: 6, PreferredSource: 7, Table: 15, NexthopId: 30 } as const;
 /** RT_SCOPE_LINK: no gateway, the far end of the tunnel is the link. RT_SCOPE_NOWHERE: any scope, in a delete. */
-const Scope = { Link: 253, Nowhere: 255 } as const;
-const Type = { Any: 0, Unicast: 1 } as const;
+const Scope = { Universe: 0, Link: 253, Nowhere: 255 } as const;
+const Type = { Any: 0, Unicast: 1, Blackhole: 6 } as const;
 /** RTM_F_CLONED: an entry of the route cache (IPv6 exceptions), not a route. */
 const CLONED = 0x200;
 
 /** Payload of RTM_NEWROUTE: `struct rtmsg`, then attributes. */
 export function encodeRoute(object: Route): Uint8Array {
+  if (object.nexthop === 'blackhole') return writeHead(object, Scope.Universe, Type.Blackhole).finish();
   const w = writeHead(object, Scope.Link, Type.Unicast);
   writeU32(w, Rta.NexthopId, object.nexthop);
   if (object.source !== undefined) writeAttribute(w, Rta.PreferredSource, object.source.bytes);
@@ -36,7 +37,7 @@ export function encodeRouteDelete(object: Route): Uint8Array {
 }
 
 /**
- * Undefined unless protocol and table are ours; so is a route with a TOS or metric, which we never make.
+ * Undefined unless protocol and one of the tables are ours; so is a route with a TOS or metric, which we never make.
  * One without nexthop object decodes with nexthop 0, so that a diff puts it right.
  */
 export function decodeRoute(payload: Uint8Array): Route | undefined {
@@ -47,17 +48,19 @@ export function decodeRoute(payload: Uint8Array): Route | undefined {
   const tos = r.u8();
   r.skip(1); // table, if it fits in 8 bits; ours does not
   const protocol = r.u8();
-  r.skip(2); // scope, type
+  r.skip(1); // scope
+  const type = r.u8();
   const flags = host32(r.u32());
   if (!isIpFamily(family) || protocol !== PROTOCOL || tos !== 0 || (flags & CLONED) !== 0) return undefined;
   const attributes = readAttributes(r);
-  if (attributes.u32(Rta.Table) !== TABLE || (attributes.u32(Rta.Priority) ?? 0) !== 0) return undefined;
+  const table = attributes.u32(Rta.Table);
+  if ((table !== TABLE && table !== CLOSED_TABLE) || (attributes.u32(Rta.Priority) ?? 0) !== 0) return undefined;
   const any = ipFromBytes(new Uint8Array(family === AF_INET ? 4 : 16)); // the kernel leaves 0.0.0.0/0 out
   return {
     kind: 'route',
     prefix: maskedPrefix(attributes.ip(Rta.Destination) ?? any, length),
-    table: TABLE,
-    nexthop: attributes.u32(Rta.NexthopId) ?? 0,
+    table,
+    nexthop: type === Type.Blackhole ? 'blackhole' : (attributes.u32(Rta.NexthopId) ?? 0),
     source: attributes.ip(Rta.PreferredSource),
   };
 }

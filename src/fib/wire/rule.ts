@@ -28,7 +28,8 @@ const Fra = {
   MarkMask: 16,
   Protocol: 21,
 } as const;
-const TO_TABLE = 1;
+/** FR_ACT_*. */
+const Action = { ToTable: 1, Blackhole: 6 } as const;
 const INVERT = 2;
 
 /** Payload of RTM_NEWRULE and RTM_DELRULE: `struct fib_rule_hdr`, then attributes. */
@@ -40,9 +41,10 @@ export function encodeRule(object: Rule): Uint8Array {
   w.u8(destination?.length ?? 0)
     .u8(source?.length ?? 0)
     .u8(0); // lengths, TOS
-  w.u8(0).u8(0).u8(0).u8(TO_TABLE).u32(0); // table goes into its attribute; reserved; action; flags
+  w.u8(0).u8(0).u8(0); // table goes into its attribute; reserved
+  w.u8(object.table === 'blackhole' ? Action.Blackhole : Action.ToTable).u32(0); // flags
   writeU32(w, Fra.Priority, object.priority);
-  writeU32(w, Fra.Table, object.table);
+  if (object.table !== 'blackhole') writeU32(w, Fra.Table, object.table);
   writeU8(w, Fra.Protocol, PROTOCOL);
   if (destination !== undefined) writeAttribute(w, Fra.Destination, destination.address.bytes);
   if (source !== undefined) writeAttribute(w, Fra.Source, source.address.bytes);
@@ -54,7 +56,7 @@ export function encodeRule(object: Rule): Uint8Array {
   return w.finish();
 }
 
-/** Undefined unless protocol and priority are ours and the rule looks up a table, which is all we ever make. */
+/** Undefined unless protocol and priority are ours and the rule looks up a table or drops, which is all we ever make. */
 export function decodeRule(payload: Uint8Array): Rule | undefined {
   const r = new Reader(payload);
   const family = r.u8();
@@ -65,7 +67,8 @@ export function decodeRule(payload: Uint8Array): Rule | undefined {
   r.skip(2);
   const action = r.u8();
   const flags = host32(r.u32());
-  if (!isIpFamily(family) || action !== TO_TABLE || (flags & INVERT) !== 0) return undefined;
+  const drops = action === Action.Blackhole;
+  if (!isIpFamily(family) || (action !== Action.ToTable && !drops) || (flags & INVERT) !== 0) return undefined;
   const attributes = readAttributes(r);
   const priority = attributes.u32(Fra.Priority) ?? 0;
   if (attributes.u8(Fra.Protocol) !== PROTOCOL) return undefined;
@@ -73,7 +76,7 @@ export function decodeRule(payload: Uint8Array): Rule | undefined {
   return {
     kind: 'rule',
     priority,
-    table: attributes.u32(Fra.Table) ?? shortTable,
+    table: drops ? 'blackhole' : (attributes.u32(Fra.Table) ?? shortTable),
     source: decodePrefix(attributes, Fra.Source, sourceLength),
     destination: decodePrefix(attributes, Fra.Destination, destinationLength),
     interface: attributes.text(Fra.InputInterface),

@@ -1,6 +1,6 @@
 import { Reader, WireError } from '../../lib/bytes.ts';
 import { host32, type NetlinkMessage, Rtm, readAttributes } from '../../lib/netlink.ts';
-import { PROTOCOL, TABLE } from '../types.ts';
+import { CLOSED_TABLE, PROTOCOL, TABLE } from '../types.ts';
 
 /** RTNLGRP_*: the multicast groups that tell of changes to what we keep, IPv4 only. */
 export const WATCHED_GROUPS: readonly number[] = [
@@ -17,7 +17,7 @@ export function linkIndex({ type, payload }: NetlinkMessage): number | undefined
   return host32(new Reader(payload.subarray(4, 8)).u32());
 }
 
-/** A route of another program in our table: it may have replaced one of ours, of whose end the kernel then says nothing. */
+/** A route of another program in one of our tables: it may have replaced one of ours, of whose end the kernel then says nothing. */
 export function isIntruder({ type, payload }: NetlinkMessage): boolean {
   if (type !== Rtm.NewRoute) return false;
   try {
@@ -25,7 +25,8 @@ export function isIntruder({ type, payload }: NetlinkMessage): boolean {
     r.skip(5); // struct rtmsg: family, lengths, TOS, table
     const protocol = r.u8();
     r.skip(6); // scope, type, flags
-    return protocol !== PROTOCOL && readAttributes(r).u32(RTA_TABLE) === TABLE;
+    const table = readAttributes(r).u32(RTA_TABLE);
+    return protocol !== PROTOCOL && (table === TABLE || table === CLOSED_TABLE);
   } catch (error) {
     if (error instanceof WireError) return false;
     throw error;

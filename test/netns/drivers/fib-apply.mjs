@@ -51,8 +51,11 @@ async function indexes() {
   return new Map(links.map(({ name, index }) => [name, index]));
 }
 
-/** `{ up: [...], down: [...], routes: { "52.96.0.0/14": ["tw0", "tw1"] }, permits: [[source, use]] }` of two zones. */
-function inputOf({ up = [], down = [], routes = {}, permits = [] }, index) {
+/**
+ * `{ up: [...], down: [...], routes: { "52.96.0.0/14": ["tw0", "tw1"] }, announced: ["52.96.0.0/14"],
+ * permits: [[source, use, destination]] }` of two zones.
+ */
+function inputOf({ up = [], down = [], routes = {}, announced = [], permits = [] }, index) {
   const tunnel = (name, isUp) => ({
     interface: name,
     interfaceIndex: index.get(name) ?? 0,
@@ -64,10 +67,11 @@ function inputOf({ up = [], down = [], routes = {}, permits = [] }, index) {
     bgpLocalAddresses: tunnels.map((each) => ({ address: ip('169.254.21.1'), interface: each.interface })),
     tunnels,
     routes: Object.entries(routes).map(([text, via]) => ({ prefix: prefix(text), via })),
-    permits: permits.map(([source, use]) => ({
+    announced: announced.map(prefix),
+    permits: permits.map(([source, use, destination]) => ({
       source: prefix(source),
       interface: undefined,
-      destination: undefined,
+      destination: destination && prefix(destination),
       use,
     })),
   };

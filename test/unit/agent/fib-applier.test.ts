@@ -115,7 +115,7 @@ describe('FibApplier', () => {
   it('runs one pass at a time and lets only the last waiting input count', async () => {
     const { applier, netlink } = setUp();
     const first = applier.apply(BOTH);
-    const overtaken = twoZones({ permits: [permit('10.9.0.0/16', 'tunnels')] });
+    const overtaken = twoZones({ permits: [permit('10.9.0.0/16', 'tunnels-only')] });
     netlink.teach(desired(overtaken));
     const second = applier.apply(overtaken);
     const third = applier.apply(ONE_DOWN);
@@ -148,7 +148,9 @@ describe('FibApplier', () => {
         },
       ],
     });
-    const permits = Array.from({ length: 82 }, (_, i) => permit(`10.${i}.0.0/16`, i % 2 === 0 ? 'wan' : 'tunnels'));
+    const permits = Array.from({ length: 41 }, (_, i) =>
+      permit(`10.${i}.0.0/16`, i % 2 === 0 ? 'wan' : 'tunnels-only'),
+    );
     const { problems } = await applier.apply(twoZones({ permits }));
     expect(problems[0]?.code).toBe('FIB_INPUT_REFUSED');
   });

@@ -8,7 +8,7 @@ describe('routingPolicy', () => {
   it('keeps the order of the policies, because the first match wins', () => {
     expect(permitsOf()).toEqual([
       '10.1.20.0/24 lan0 to 198.51.100.128/25: wan',
-      '10.1.20.0/24 lan0 to learned: tunnels',
+      '10.1.20.0/24 lan0 to learned: tunnels-only',
     ]);
   });
 
@@ -27,8 +27,25 @@ describe('routingPolicy', () => {
       '10.1.20.0/24 lan0 to 192.0.2.0/24: wan',
       '10.1.21.0/24 lan0 to 198.51.100.128/25: wan',
       '10.1.21.0/24 lan0 to 192.0.2.0/24: wan',
-      '10.1.20.0/24 lan0 to learned: tunnels',
-      '10.1.21.0/24 lan0 to learned: tunnels',
+      '10.1.20.0/24 lan0 to learned: tunnels-only',
+      '10.1.21.0/24 lan0 to learned: tunnels-only',
+    ]);
+  });
+
+  it('lets a row fail open when it says so, closed otherwise; the first row for what is learned decides', () => {
+    const rows = permitsOf((yaml) =>
+      yaml.replace(
+        /^policies:/m,
+        'policies:\n  - { id: 1, from: [staff], to: { prefixes: [52.112.0.0/14] }, failure: open }\n' +
+          '  - { id: 2, from: [staff], to: { prefixes: [203.0.113.0/24] } }\n' +
+          '  - { id: 3, from: [staff], to: learned, failure: open }',
+      ),
+    );
+    expect(rows).toEqual([
+      '10.1.20.0/24 lan0 to 52.112.0.0/14: tunnels-first',
+      '10.1.20.0/24 lan0 to 203.0.113.0/24: tunnels-only',
+      '10.1.20.0/24 lan0 to learned: tunnels-first',
+      '10.1.20.0/24 lan0 to 198.51.100.128/25: wan',
     ]);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { desired } from '../../../src/fib/desired.ts';
+import { desired, heldBack } from '../../../src/fib/desired.ts';
 import { formatObjects } from '../../../src/fib/format.ts';
 import type { FibInput } from '../../../src/fib/types.ts';
 import { ip, prefix } from '../../../src/lib/ip.ts';
@@ -75,12 +75,12 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
     kernel: [...ADDRESSES, ...RULES],
   },
   {
-    name: 'policy rows keep their order; neighbours of one use share a priority',
+    name: 'policy rows keep their order; neighbours of one kind share their priorities',
     input: twoZones({
       permits: [
         permit('10.1.20.0/24', 'wan', { destination: prefix('198.51.100.128/25') }),
-        permit('10.1.20.0/24', 'tunnels', { interface: 'lan0' }),
-        permit('10.1.30.0/24', 'tunnels'),
+        permit('10.1.20.0/24', 'tunnels-only', { interface: 'lan0' }),
+        permit('10.1.30.0/24', 'tunnels-only', { interface: 'lan1' }),
         permit('10.1.0.0/16', 'wan'),
       ],
       tunnels: [tunnel(0, { up: false })],
@@ -89,9 +89,62 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
       'address 169.254.21.1 dev tw0',
       ...RULES.slice(0, 3),
       'rule 7720: from 10.1.20.0/24 to 198.51.100.128/25 lookup main',
-      'rule 7721: from 10.1.20.0/24 iif lan0 lookup 7700',
-      'rule 7721: from 10.1.30.0/24 lookup 7700',
-      'rule 7722: from 10.1.0.0/16 lookup main',
+      'rule 7722: from 10.1.20.0/24 iif lan0 lookup 7700',
+      'rule 7723: from 10.1.20.0/24 iif lan0 lookup 7701',
+      'rule 7722: from 10.1.30.0/24 iif lan1 lookup 7700',
+      'rule 7723: from 10.1.30.0/24 iif lan1 lookup 7701',
+      'rule 7724: from 10.1.0.0/16 lookup main',
+    ],
+  },
+  {
+    name: 'failing closed: what was announced is a blackhole behind the tunnels, and stays when they are down',
+    input: twoZones({
+      tunnels: [tunnel(0, { up: false })],
+      routes: [route('52.96.0.0/14', 'tw0')],
+      announced: [prefix('52.96.0.0/14'), prefix('20.20.32.0/19'), prefix('2001:db8::/32')],
+      permits: [permit('10.1.20.0/24', 'tunnels-only')],
+    }),
+    kernel: [
+      'address 169.254.21.1 dev tw0',
+      'route 52.96.0.0/14 table 7701 blackhole',
+      'route 20.20.32.0/19 table 7701 blackhole',
+      ...RULES.slice(0, 3),
+      'rule 7720: from 10.1.20.0/24 lookup 7700',
+      'rule 7721: from 10.1.20.0/24 lookup 7701',
+    ],
+  },
+  {
+    name: 'failing closed for named prefixes: the row itself drops, announced or not, and for its own network only',
+    input: twoZones({
+      tunnels: [],
+      bgpLocalAddresses: [],
+      announced: [prefix('52.96.0.0/14')],
+      permits: [permit('10.1.20.0/24', 'tunnels-only', { destination: prefix('203.0.113.0/24') })],
+    }),
+    kernel: [
+      ...RULES.slice(0, 1),
+      'rule 7720: from 10.1.20.0/24 to 203.0.113.0/24 lookup 7700',
+      'rule 7721: from 10.1.20.0/24 to 203.0.113.0/24 blackhole',
+    ],
+  },
+  {
+    name: 'failing open: named prefixes go out by the WAN before a closed row behind can drop them',
+    input: twoZones({
+      tunnels: [],
+      bgpLocalAddresses: [],
+      permits: [
+        permit('10.1.20.0/24', 'tunnels-first', { destination: prefix('52.112.0.0/14') }),
+        permit('10.1.20.0/24', 'tunnels-only'),
+        permit('10.1.30.0/24', 'tunnels-first'),
+      ],
+    }),
+    kernel: [
+      ...RULES.slice(0, 1),
+      'rule 7720: from 10.1.20.0/24 to 52.112.0.0/14 lookup 7700',
+      'rule 7721: from 10.1.20.0/24 to 52.112.0.0/14 lookup main',
+      'rule 7722: from 10.1.20.0/24 lookup 7700',
+      'rule 7723: from 10.1.20.0/24 lookup 7701',
+      'rule 7724: from 10.1.30.0/24 lookup 7700',
     ],
   },
   {
@@ -119,7 +172,7 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
         route('2001:db8::/32', 'tw0'),
         route('169.254.21.2/32', 'tw0'),
       ],
-      permits: [permit('2001:db8:1::/48', 'tunnels')],
+      permits: [permit('2001:db8:1::/48', 'tunnels-only')],
     }),
     kernel: [
       'address 169.254.21.1 dev tw0',
@@ -154,8 +207,36 @@ describe('desired', () => {
     ]);
   });
 
+  it('gives rows with other selectors other priorities, and takes a destination of length 0 for any', () => {
+    const permits = [
+      permit('10.1.20.0/24', 'tunnels-only', { destination: prefix('203.0.113.0/24') }),
+      permit('10.1.20.0/24', 'tunnels-only'),
+      permit('10.1.30.0/24', 'tunnels-only', { destination: prefix('0.0.0.0/0') }),
+    ];
+    expect(formatObjects(desired(twoZones({ permits }))).slice(-6)).toEqual([
+      'rule 7720: from 10.1.20.0/24 to 203.0.113.0/24 lookup 7700',
+      'rule 7721: from 10.1.20.0/24 to 203.0.113.0/24 blackhole',
+      'rule 7722: from 10.1.20.0/24 lookup 7700',
+      'rule 7723: from 10.1.20.0/24 lookup 7701',
+      'rule 7722: from 10.1.30.0/24 lookup 7700',
+      'rule 7723: from 10.1.30.0/24 blackhole',
+    ]);
+  });
+
   it('says what does not fit into the rule priorities', () => {
-    const permits = Array.from({ length: 82 }, (_, i) => permit(`10.${i}.0.0/16`, i % 2 === 0 ? 'wan' : 'tunnels'));
-    expect(() => desired(twoZones({ permits }))).toThrow('put rows of one kind together');
+    const rows = (count: number) =>
+      Array.from({ length: count }, (_, i) => permit(`10.${i}.0.0/16`, i % 2 === 0 ? 'wan' : 'tunnels-only'));
+    const last = formatObjects(desired(twoZones({ permits: rows(40) }))).at(-1);
+    expect(last).toBe('rule 7799: from 10.39.0.0/16 lookup 7701');
+    expect(() => desired(twoZones({ permits: rows(41) }))).toThrow('more than 39 times; put rows of one kind together');
+  });
+});
+
+describe('heldBack', () => {
+  it('reads from the kernel what a killed run held back', () => {
+    const permits = [permit('10.1.20.0/24', 'tunnels-only')];
+    const announced = [prefix('52.96.0.0/14'), prefix('20.20.32.0/19')];
+    const objects = desired(twoZones({ permits, announced, routes: [route('40.96.0.0/13', 'tw0')] }));
+    expect(heldBack(objects)).toEqual(announced);
   });
 });

@@ -3,6 +3,7 @@ import { desired } from '../../../src/fib/desired.ts';
 import { diff } from '../../../src/fib/diff.ts';
 import { formatObject } from '../../../src/fib/format.ts';
 import type { KernelObject } from '../../../src/fib/types.ts';
+import { prefix } from '../../../src/lib/ip.ts';
 import { names, permit, route, tunnel, twoZones } from './fib-input.ts';
 
 const BOTH = [route('52.96.0.0/14', 'tw0', 'tw1'), route('40.96.0.0/13', 'tw0', 'tw1')];
@@ -53,12 +54,23 @@ describe('diff', () => {
   });
 
   it('adds new policy rows before it deletes old ones', () => {
-    const before = desired(twoZones({ permits: [permit('10.1.20.0/24', 'tunnels')] }));
-    const after = desired(twoZones({ permits: [permit('10.1.30.0/24', 'tunnels')] }));
+    const before = desired(twoZones({ permits: [permit('10.1.20.0/24', 'tunnels-only')] }));
+    const after = desired(twoZones({ permits: [permit('10.1.30.0/24', 'tunnels-only')] }));
     expect(text(before, after)).toEqual([
       'add rule 7720: from 10.1.30.0/24 lookup 7700',
+      'add rule 7721: from 10.1.30.0/24 lookup 7701',
+      'delete rule 7721: from 10.1.20.0/24 lookup 7701',
       'delete rule 7720: from 10.1.20.0/24 lookup 7700',
     ]);
+  });
+
+  it('leaves the blackholes alone when the last tunnel goes, and puts right what took the place of one', () => {
+    const closed = { permits: [permit('10.1.20.0/24', 'tunnels-only')], announced: [prefix('52.96.0.0/14')] };
+    const before = desired(twoZones({ ...closed, routes: BOTH, tunnels: [tunnel(0)] }));
+    const after = desired(twoZones({ ...closed, routes: BOTH, tunnels: [tunnel(0, { up: false })] }));
+    expect(text(before, after)).toEqual(['delete nexthop id 77000 dev tw0']);
+    const changed = after.map((object) => (object.kind === 'route' ? { ...object, nexthop: 0 } : object));
+    expect(text(changed, after)).toEqual(['replace route 52.96.0.0/14 table 7701 blackhole']);
   });
 
   it('clears routes with their nexthops, then rules, then addresses', () => {

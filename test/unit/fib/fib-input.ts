@@ -11,6 +11,7 @@ export function twoZones(change: Partial<FibInput> = {}): FibInput {
     ],
     tunnels: [tunnel(0), tunnel(1)],
     routes: [],
+    announced: [],
     permits: [],
     ...change,
   };

@@ -51,6 +51,34 @@ const REQUESTS: readonly { name: string; change: KernelChange; type: number; fla
     hex: '020e0000004dff0000000000 08000f00141e0000 0800010034600000',
   },
   {
+    name: 'a blackhole: type 6, neither nexthop nor source',
+    change: {
+      op: 'add',
+      object: { ...ROUTE, table: 7701, nexthop: 'blackhole', source: undefined },
+    },
+    type: 24,
+    flags: 0x500,
+    hex: '020e0000004d000600000000 08000f00151e0000 0800010034600000',
+  },
+  {
+    name: 'a rule that drops: action 6, no table; created whatever other rules there are',
+    change: {
+      op: 'add',
+      object: {
+        kind: 'rule',
+        priority: 7721,
+        table: 'blackhole',
+        source: prefix('10.1.20.0/24'),
+        destination: undefined,
+        interface: 'lan0',
+        mark: undefined,
+      },
+    },
+    type: 32,
+    flags: 0x400,
+    hex: '020018000000000600000000 08000600291e0000 050015004d000000 080002000a011400 090003006c616e3000000000',
+  },
+  {
     name: 'an address: /32, scope link, with protocol',
     change: { op: 'add', object: { kind: 'address', address: ip('169.254.21.1'), interfaceIndex: 3 } },
     type: 20,
@@ -79,9 +107,10 @@ describe('isIntruder', () => {
   const hex = toHex(encodeChange({ op: 'add', object: ROUTE }).payload);
   const of = (change: string) => ({ type: 24, flags: 0, payload: fromHex(change) });
 
-  it('is a route of another protocol in our table', () => {
+  it('is a route of another protocol in one of our tables', () => {
     const byHand = `${hex.slice(0, 10)}03${hex.slice(12)}`; // protocol 3, boot
     expect(isIntruder(of(byHand))).toBe(true);
+    expect(isIntruder(of(byHand.replace('08000f00141e', '08000f00151e')))).toBe(true);
     expect(isIntruder(of(hex))).toBe(false);
     expect(isIntruder(of(byHand.replace('08000f00141e', '08000f00fe00')))).toBe(false);
     expect(isIntruder(of(byHand.slice(0, 20)))).toBe(false);

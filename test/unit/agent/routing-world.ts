@@ -1,0 +1,82 @@
+import { EventLog } from '../../../src/agent/event-log.ts';
+import { Routing, type RoutingPolicy } from '../../../src/agent/routing.ts';
+import type { BgpConfig, BgpRoute } from '../../../src/bgp/types.ts';
+import type { FibInput } from '../../../src/fib/types.ts';
+import { formatIp, formatPrefix, ip, prefix } from '../../../src/lib/ip.ts';
+import { FakeKernel } from './fake-kernel.ts';
+import { ManualClock } from './manual-clock.ts';
+import { branchSpecs } from './zone-peers.ts';
+
+export const ZONE1 = '169.254.21.2';
+export const ZONE2 = '169.254.22.2';
+export const POLICY: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
+
+/** Routing on a kernel that only remembers; no tunnel, no peer. */
+export function setUp() {
+  const clock = new ManualClock();
+  const log = new EventLog(() => clock.wall());
+  const kernel = new FakeKernel();
+  const routing = new Routing({ clock, log, applier: kernel });
+  const last = () => {
+    const input = kernel.inputs.at(-1);
+    if (input === undefined) throw new Error('nothing was applied');
+    return readable(input);
+  };
+  return { clock, log, kernel, routing, inputs: kernel.inputs, last };
+}
+
+/** Two tunnels that carry traffic, two sessions that have said nothing yet. */
+export async function bothUp() {
+  const all = setUp();
+  for (const [i, spec] of branchSpecs().entries()) {
+    all.routing.addTunnel(spec);
+    all.routing.deviceOpened(spec.interface, 10 + i);
+    for (const peer of spec.bgpPeers) {
+      const key = formatIp(peer.address);
+      all.routing.addPeer(key, spec.interface, bgpConfig(key));
+      all.routing.peerUp(key, peer.address);
+    }
+    await all.routing.setUp(spec.interface, true);
+  }
+  return all;
+}
+
+export const bgpConfig = (peer: string): BgpConfig => ({
+  localAs: 65010,
+  remoteAs: 65476,
+  localAddress: ip('169.254.21.1'),
+  peerAddress: ip(peer),
+  routerId: ip('169.254.21.1'),
+  holdTimeSec: 180,
+  passive: false,
+  maxPrefixes: 1_000,
+});
+
+export const route = (text: string, nextHop = ZONE1, path = [65476]): BgpRoute => ({
+  prefix: prefix(text),
+  attributes: {
+    origin: 'igp',
+    asPath: [{ type: 'sequence', asns: path }],
+    nextHop: ip(nextHop),
+    med: undefined,
+    localPref: undefined,
+    atomicAggregate: false,
+    aggregator: undefined,
+    communities: [],
+    largeCommunities: [],
+    unknown: [],
+  },
+});
+
+/** An input of the FIB as lines. */
+const readable = (input: FibInput) => ({
+  tunnels: input.tunnels.map(
+    ({ interface: name, interfaceIndex, up }) => `${name} if${interfaceIndex} ${up ? 'up' : 'down'}`,
+  ),
+  addresses: input.bgpLocalAddresses.map(({ address, interface: name }) => `${formatIp(address)} ${name}`),
+  routes: input.routes.map(({ prefix: to, via }) => `${formatPrefix(to)} via ${[...via].sort().join(' ')}`),
+  announced: input.announced.map(formatPrefix),
+});
+
+/** Lets the pass run that the changes so far have asked for. */
+export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
