@@ -144,6 +144,20 @@ describe('the FIB in a real kernel', () => {
     expect(await driver.ask(BOTH)).toEqual({ changed: 0, problems: [] });
   });
 
+  it('replaces a policy row by a wider or narrower one, which the kernel takes for the same', async () => {
+    const narrow = [['10.1.0.0/16', 'tunnels-only', '52.96.0.0/14']];
+    const wide = [['10.1.0.0/16', 'tunnels-only']];
+    for (const [permits, rows] of [
+      [narrow, ['10.1.0.0/16 to 52.96.0.0/14 lookup 7700', '10.1.0.0/16 to 52.96.0.0/14 blackhole']],
+      [wide, ['10.1.0.0/16 lookup 7700', '10.1.0.0/16 lookup 7701']],
+      [narrow, ['10.1.0.0/16 to 52.96.0.0/14 lookup 7700', '10.1.0.0/16 to 52.96.0.0/14 blackhole']],
+    ]) {
+      await driver.ask({ ...BOTH, permits });
+      const wanted = rows?.map((row, i) => `${7720 + i}: from ${row} proto 77`);
+      expect((await rules()).slice(4)).toEqual(wanted);
+    }
+  });
+
   it('adopts what a killed run left, and clears it without ever having made it', async () => {
     await driver.ask(BOTH);
     await driver.kill();
@@ -226,11 +240,13 @@ async function kernel(): Promise<typeof HEALTHY> {
     ),
     routes: routes.map(({ dst, nhid, prefsrc }) => `${dst} nhid ${nhid} src ${prefsrc}`).sort(),
     closed: closed.map(({ type, dst }) => `${type} ${dst}`).sort(),
-    rules: (await ip('rule show'))
-      .split('\n')
-      .filter((line) => line.includes('proto 77'))
-      .map((line) => line.replace(/\s+/g, ' ').trim()),
+    rules: await rules(),
   };
+}
+
+async function rules(): Promise<string[]> {
+  const lines = (await ip('rule show')).split('\n').filter((line) => line.includes('proto 77'));
+  return lines.map((line) => line.replace(/\s+/g, ' ').trim());
 }
 
 /** A process in the namespace that holds the applier. */
