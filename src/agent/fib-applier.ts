@@ -4,6 +4,7 @@ import { formatObject, identity } from '../fib/format.ts';
 import { describeRefusal, type FibProblem, isHarmless, type Refusal } from '../fib/refusal.ts';
 import type { FibInput, KernelChange, KernelObject } from '../fib/types.ts';
 import { DUMPS, decodeObject, encodeChange } from '../fib/wire/kernel-object.ts';
+import { encodeSetUp, isSetDown } from '../fib/wire/link.ts';
 import { isIntruder, isRemoval, linkIndex } from '../fib/wire/watch.ts';
 import type { Clock } from '../io/clock.ts';
 import type { NetlinkMessage } from '../lib/netlink.ts';
@@ -56,6 +57,8 @@ export class FibApplier {
   #expected: ReadonlyMap<string, string> = new Map();
   /** What the last pass wanted of this kind. */
   #nexthops: readonly Nexthop[] = [];
+  /** Interface indexes of tunnels that another program has set down and nobody up again. */
+  readonly #setDown = new Set<number>();
   #running: Promise<FibResult> | undefined;
   #following: Promise<FibResult> | undefined;
   #tries = 0;
@@ -98,6 +101,7 @@ export class FibApplier {
   /** A message of the watched groups. Links of our tunnels and changes away from what we want start a repair. */
   notified(message: NetlinkMessage): void {
     if (this.#input === undefined || !this.#isForeign(message)) return;
+    this.#noteLink(message);
     this.resync();
   }
 
@@ -107,6 +111,13 @@ export class FibApplier {
     this.#settling = true;
     this.#tries = 0;
     this.#wakeIn(this.#repairedLately() ? SETTLE_AGAIN_MS : SETTLE_MS);
+  }
+
+  #noteLink(message: NetlinkMessage): void {
+    const link = linkIndex(message);
+    if (link === undefined) return;
+    if (isSetDown(message)) this.#setDown.add(link);
+    else this.#setDown.delete(link);
   }
 
   #isForeign(message: NetlinkMessage): boolean {
@@ -177,7 +188,7 @@ export class FibApplier {
   async #converge(): Promise<FibResult> {
     const unusable = new Set<number>();
     const problems: FibProblem[] = [];
-    let changed = await this.#dropDead();
+    let changed = (await this.#dropDead()) + (await this.#setUp());
     for (;;) {
       const wanted = this.#wanted(unusable);
       const changes = diff(await this.observe(), wanted);
@@ -201,6 +212,15 @@ export class FibApplier {
     if (dead.length === 0) return 0;
     const refused = await this.#batch(dead.map((object) => ({ op: 'delete', object })));
     return dead.length - refused.length; // a refusal shows again in the difference
+  }
+
+  /** The devices are ours: one that another hand has set down would stay without routes until its tunnel ends. */
+  async #setUp(): Promise<number> {
+    const down = [...this.#setDown];
+    this.#setDown.clear();
+    if (down.length === 0) return 0;
+    const refusals = await this.#netlink.batch(down.map(encodeSetUp));
+    return refusals.filter((refusal) => refusal === undefined).length; // a refusal shows again in the nexthop's
   }
 
   #wanted(unusable: ReadonlySet<number>): KernelObject[] {

@@ -4,7 +4,7 @@ import type { Refusal } from '../../../src/fib/refusal.ts';
 import type { KernelChange, KernelObject } from '../../../src/fib/types.ts';
 import { encodeChange } from '../../../src/fib/wire/kernel-object.ts';
 import { toHex } from '../../../src/lib/bytes.ts';
-import type { NetlinkMessage } from '../../../src/lib/netlink.ts';
+import { host32, type NetlinkMessage, Rtm } from '../../../src/lib/netlink.ts';
 import { KernelModel } from '../../property/fib-kernel-model.ts';
 
 const GET_NEW: Readonly<Record<number, number>> = { 22: 20, 26: 24, 34: 32, 106: 104 };
@@ -51,7 +51,17 @@ export class FakeRouteNetlink implements RouteNetlink {
     return requests.map((request) => this.#answer(request));
   }
 
+  /** As the kernel does when a device is set down: its nexthop goes, and with it the routes that have no other. */
+  setDown(interfaceIndex: number): void {
+    this.down.add(interfaceIndex);
+    const nexthop = this.kernel
+      .objects()
+      .find((object) => object.kind === 'nexthop' && object.interfaceIndex === interfaceIndex);
+    if (nexthop !== undefined) this.kernel.apply({ op: 'delete', object: nexthop });
+  }
+
   #answer(request: NetlinkMessage): Refusal | undefined {
+    if (request.type === Rtm.NewLink) return this.#setUp(request);
     const change = this.#known.get(keyOf(request));
     if (change === undefined) throw new Error(`request nobody taught: ${keyOf(request)}`);
     const { op, object } = change;
@@ -67,6 +77,12 @@ export class FakeRouteNetlink implements RouteNetlink {
     } catch (error) {
       return { code: 'EINVAL', detail: error instanceof Error ? error.message : '' };
     }
+  }
+
+  #setUp({ payload }: NetlinkMessage): undefined {
+    const index = host32(new DataView(payload.buffer, payload.byteOffset).getUint32(4));
+    this.log.push(`up if${index}`);
+    this.down.delete(index);
   }
 
   #failIfBroken(): void {

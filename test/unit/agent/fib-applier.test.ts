@@ -79,6 +79,31 @@ describe('FibApplier', () => {
     expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
   });
 
+  it('sets a tunnel device up again that another hand has set down, once, and its routes return', async () => {
+    const { applier, netlink, clock, background } = setUp();
+    await applier.apply(BOTH);
+    netlink.setDown(11);
+    applier.notified(link(11, { up: false }));
+    await clock.advance(20);
+    await clock.advance(0);
+    expect(netlink.requests.filter((line) => line.startsWith('up '))).toEqual(['up if11']);
+    expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
+    expect(background).toEqual([{ changed: 5, problems: [] }]); // the device, its nexthop, the group, two routes
+
+    applier.notified(link(11, { up: true }));
+    await clock.advance(1000);
+    expect(netlink.requests.filter((line) => line.startsWith('up '))).toHaveLength(1);
+  });
+
+  it('leaves a device alone that was down only while it was made', async () => {
+    const { applier, netlink, clock } = setUp();
+    await applier.apply(BOTH);
+    applier.notified(link(11, { up: false }));
+    applier.notified(link(11, { up: true }));
+    await clock.advance(20);
+    expect(netlink.requests.filter((line) => line.startsWith('up '))).toEqual([]);
+  });
+
   it('repairs what a foreign hand deleted, and does not react to echoes of its own changes', async () => {
     const { applier, netlink, clock, background } = setUp();
     await applier.apply(BOTH);
@@ -191,8 +216,13 @@ function removal(object: KernelObject): NetlinkMessage {
 }
 
 /** RTM_NEWLINK of one interface: `struct ifinfomsg` is enough. */
-function link(index: number): NetlinkMessage {
+function link(index: number, { up = true } = {}): NetlinkMessage {
   const payload = new Uint8Array(16);
-  new DataView(payload.buffer).setUint32(4, index, new Uint8Array(Uint16Array.of(1).buffer)[0] === 1);
+  const view = new DataView(payload.buffer);
+  const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+  view.setUint32(4, index, littleEndian);
+  view.setUint32(8, up ? IFF_UP : 0, littleEndian);
   return { type: 16, flags: 0, payload };
 }
+
+const IFF_UP = 1;
