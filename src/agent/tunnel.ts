@@ -55,6 +55,8 @@ export interface InstalledChild {
   readonly outbound: SaCounters;
 }
 
+type ReceivingChild = Pick<InstalledChild, 'pair' | 'inbound'>;
+
 interface Open {
   readonly kind: 'open';
   readonly localAddress: IpAddress;
@@ -62,7 +64,10 @@ interface Open {
   readonly connection: IkeConnection;
   readonly reactor: Reactor<IkeInput, IkeOutput>;
   readonly children: InstalledChild[];
-  packetsSeen: bigint;
+  /** Made by the peer's rekey, by inbound SPI: they only receive until the peer is known to have them. */
+  readonly receiving: Map<number, ReceivingChild>;
+  /** Packets seen by the last tick, by inbound SPI. */
+  readonly packetsSeen: Map<number, bigint>;
   /** What was waited before; zero once a CHILD_SA is in use. */
   delayMs: number;
 }
@@ -126,9 +131,12 @@ export class Tunnel {
       this.#close(state, 'wan', `WAN ${this.spec.wan.name} (${this.spec.wan.interface}) ${became}`, now);
       return;
     }
-    const packets = state.children.reduce((sum, child) => sum + child.inbound.packets, 0n);
-    if (packets !== state.packetsSeen) state.reactor.feed({ kind: 'inbound-traffic' });
-    state.packetsSeen = packets;
+    for (const { pair, inbound } of [...state.children, ...state.receiving.values()]) {
+      const { spi } = pair.inbound;
+      if (inbound.packets === (state.packetsSeen.get(spi) ?? 0n)) continue;
+      state.packetsSeen.set(spi, inbound.packets);
+      state.reactor.feed({ kind: 'inbound-traffic', spiIn: spi });
+    }
   }
 
   /** Says goodbye to the peer (DELETE) and removes the device. Nothing happens on this tunnel afterwards. */
@@ -191,7 +199,8 @@ export class Tunnel {
         connection,
         reactor,
         children: [],
-        packetsSeen: 0n,
+        receiving: new Map(),
+        packetsSeen: new Map(),
         delayMs,
       };
       return open;
@@ -213,6 +222,10 @@ export class Tunnel {
         return this.#deps.keyExport?.ike(output.ike);
       case 'child-up':
         return this.#install(open, output.child);
+      case 'child-inbound':
+        return this.#receive(open, output.child);
+      case 'child-outbound':
+        return this.#send(open, output.spiIn);
       case 'child-down':
         return this.#remove(open, output.spiIn, output.reason);
       case 'stopped':
@@ -222,8 +235,21 @@ export class Tunnel {
 
   /** Inbound first, so that nothing the peer sends on the new SA is lost; then our own traffic moves over. */
   #install(open: Open, pair: EspSaPair): void {
+    this.#receive(open, pair);
+    this.#send(open, pair.inbound.spi);
+  }
+
+  #receive(open: Open, pair: EspSaPair): void {
     this.#deps.keyExport?.child(pair);
-    const inbound = open.device.addInbound(pair.inbound);
+    open.receiving.set(pair.inbound.spi, { pair, inbound: open.device.addInbound(pair.inbound) });
+  }
+
+  /** From now on through this one. */
+  #send(open: Open, spiIn: number): void {
+    const child = open.receiving.get(spiIn);
+    if (child === undefined) return;
+    open.receiving.delete(spiIn);
+    const { pair, inbound } = child;
     const outbound = open.device.setOutbound(pair);
     if (open.children.length === 0) open.device.setCarrier(true);
     open.children.push({ pair, since: this.#deps.clock.now(), inbound, outbound });
@@ -233,6 +259,8 @@ export class Tunnel {
 
   /** The last one takes the routes, then the carrier with it. */
   #remove(open: Open, spiIn: number, reason: string): void {
+    open.packetsSeen.delete(spiIn);
+    if (open.receiving.delete(spiIn)) return open.device.removeInbound(spiIn);
     const index = open.children.findIndex((child) => child.pair.inbound.spi === spiIn);
     if (index < 0) return;
     open.children.splice(index, 1);

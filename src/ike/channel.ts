@@ -2,7 +2,7 @@ import { equalBytes } from '../lib/bytes.ts';
 import type { Endpoint } from '../lib/esp-sa.ts';
 import type { IpAddress } from '../lib/ip.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import type { SaInitResult } from './exchanges/exchange.ts';
+import type { IkeTerms } from './exchanges/exchange.ts';
 import { MessageProtection, type OpenError } from './protection.ts';
 import { isZeroIkeSpi, ZERO_IKE_SPI } from './spi.ts';
 import type { IkeDependencies, IkeOutput } from './types.ts';
@@ -54,6 +54,9 @@ export class IkeChannel {
   get remote(): Endpoint {
     return this.#path.remote;
   }
+  get path(): Path {
+    return this.#path;
+  }
   get local(): Endpoint {
     return { address: this.#localAddress, port: this.#path.localPort };
   }
@@ -71,7 +74,7 @@ export class IkeChannel {
   }
 
   /** From now on everything is inside SK. */
-  protect({ suite, keys, spiR }: SaInitResult): void {
+  protect({ suite, keys, spiR }: IkeTerms): void {
     this.#spiR = spiR;
     this.#protection = new MessageProtection(this.#deps.crypto, this.#deps.random, suite, keys, this.role);
   }

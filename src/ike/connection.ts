@@ -13,6 +13,8 @@ import { decodeMessage, type IkeMessage } from './wire/message.ts';
 
 /** Half-open IKE SAs a responder keeps; one more pushes out the oldest. */
 const MAX_HALF_OPEN = 4;
+/** SAs that ended and may be asked again for their last answer. */
+const MAX_DEPARTED = 4;
 /** An unauthenticated peer must not be able to flood the history with its refused offers. */
 const REFUSAL_HISTORY_EVERY_MS = 1_000;
 
@@ -40,8 +42,10 @@ export class IkeConnection {
   #current: IkeSa | undefined;
   /** Responder only. */
   #halfOpen: IkeSa[] = [];
-  /** The last SA that ended: answers retransmissions of the request that ended it. */
-  #departed: IkeSa | undefined;
+  /** Around the rekey of an IKE SA: those that take over perhaps, and those that say goodbye. */
+  #others: IkeSa[] = [];
+  /** The last SAs that ended: each answers retransmissions of the request that ended it. */
+  #departed: IkeSa[] = [];
   #lastError: string | undefined;
   #failures = 0;
   #lastImmediateRetry: Instant | undefined;
@@ -68,7 +72,10 @@ export class IkeConnection {
         this.#onDatagram(input, now);
         break;
       case 'inbound-traffic':
-        this.#current?.inboundTraffic(now);
+        this.#current?.inboundTraffic(input.spiIn, now);
+        break;
+      case 'rekey':
+        this.#current?.rekey(input.what, now);
         break;
       case 'timeout':
         this.#onTimeout(now);
@@ -132,13 +139,14 @@ export class IkeConnection {
     this.#mode = 'stopping';
     this.#timers.stopAll();
     this.#halfOpen = [];
+    this.#others = [];
     if (this.#current === undefined) return this.#stopped();
     this.#current.terminate('stopped by us', now);
   }
 
   #stopped(): void {
     this.#mode = 'stopped';
-    this.#departed = undefined;
+    this.#departed = [];
     this.#out.push({ kind: 'stopped' });
   }
 
@@ -214,8 +222,8 @@ export class IkeConnection {
   // --- what the IKE SAs report
 
   #sas(): IkeSa[] {
-    const single = [this.#current, this.#departed].filter((sa) => sa !== undefined);
-    return [...single, ...this.#halfOpen];
+    const current = this.#current === undefined ? [] : [this.#current];
+    return [...current, ...this.#others, ...this.#departed, ...this.#halfOpen];
   }
 
   #drain(sa: IkeSa, now: Instant): void {
@@ -226,6 +234,11 @@ export class IkeConnection {
     switch (out.kind) {
       case 'established':
         return this.#onEstablished(sa, out.initialContact, now);
+      case 'spawned':
+        this.#others.push(out.sa);
+        return this.#drain(out.sa, now);
+      case 'succeeded':
+        return this.#onSucceeded(sa, out.heir, now);
       case 'closed':
         return this.#onClosed(sa, out.reached, out.reason, now);
       default:
@@ -238,17 +251,33 @@ export class IkeConnection {
     const predecessor = this.#current;
     if (predecessor === sa) return;
     this.#halfOpen = this.#halfOpen.filter((candidate) => candidate !== sa);
+    this.#others = [];
     this.#current = sa;
     if (predecessor === undefined) return;
     predecessor.abandon('replaced by a new IKE SA from the peer', !initialContact, now);
     this.#drain(predecessor, now);
   }
 
+  #onSucceeded(sa: IkeSa, heir: IkeSa, now: Instant): void {
+    if (this.#current !== sa) return;
+    this.#others = [sa, ...this.#others.filter((other) => other !== heir)];
+    this.#current = heir;
+    if (this.#mode === 'stopping') heir.terminate('stopped by us', now);
+    this.#drain(heir, now);
+  }
+
   #onClosed(sa: IkeSa, reached: Reached, reason: string, now: Instant): void {
-    this.#departed = sa;
+    this.#departed = [...this.#departed, sa].slice(-MAX_DEPARTED);
+    if (this.#others.includes(sa)) {
+      this.#others = this.#others.filter((other) => other !== sa);
+      return;
+    }
     this.#halfOpen = this.#halfOpen.filter((candidate) => candidate !== sa);
     const wasCurrent = this.#current === sa;
-    if (wasCurrent) this.#current = undefined;
+    if (wasCurrent) {
+      this.#current = undefined;
+      this.#others = [];
+    }
     if (this.#mode === 'stopping' && wasCurrent) return this.#stopped();
     const replaced = !wasCurrent && this.#current !== undefined;
     if (this.#mode !== 'running' || replaced) return;

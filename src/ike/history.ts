@@ -4,7 +4,7 @@ import { elapsedMs, type Instant } from '../lib/time.ts';
 import type { IkeChannel } from './channel.ts';
 import type { Answer, Outcome } from './exchanges/exchange.ts';
 import type { Request } from './request-window.ts';
-import { describeEspSuite, describeIkeSuite } from './suites.ts';
+import { describeEspPfs, describeEspSuite, describeIkeSuite } from './suites.ts';
 import type { IkeHistoryEvent } from './types.ts';
 import { ExchangeType } from './wire/iana.ts';
 
@@ -45,9 +45,23 @@ export function answerEvent(
 }
 
 function verdict(outcome: Outcome): Pick<IkeHistoryEvent, 'result' | 'reason'> {
-  const result = outcome.kind === 'failed' ? 'failed' : outcome.kind === 'retry' ? 'retry' : 'ok';
-  const remark = outcome.kind === 'established' ? outcome.remark : '';
-  return { result, reason: 'reason' in outcome ? outcome.reason : remark };
+  const remark = 'remark' in outcome ? outcome.remark : '';
+  return { result: resultOf(outcome), reason: 'reason' in outcome ? outcome.reason : remark };
+}
+
+function resultOf(outcome: Outcome): IkeHistoryEvent['result'] {
+  switch (outcome.kind) {
+    case 'failed':
+    case 'declined':
+      return 'failed';
+    case 'retry':
+      return 'retry';
+    case 'child-refused':
+    case 'ike-rekey-refused':
+      return outcome.cause === 'temporary' ? 'retry' : 'failed';
+    default:
+      return 'ok';
+  }
 }
 
 /** What the exchange brought about; where it brought nothing, the offer stays in the history. */
@@ -56,6 +70,8 @@ function agreed(outcome: Outcome): Partial<Pick<IkeHistoryEvent, 'proposal' | 's
     return { proposal: describeIkeSuite(outcome.init.suite), spiR: toHex(outcome.init.spiR) };
   if (outcome.kind === 'established' && outcome.child !== undefined)
     return { proposal: describeEspSuite(outcome.child.suite) };
+  if (outcome.kind === 'child-created') return { proposal: describeEspPfs(outcome.terms.suite) };
+  if (outcome.kind === 'ike-rekeyed') return { proposal: describeIkeSuite(outcome.terms.suite) };
   return {};
 }
 

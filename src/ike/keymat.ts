@@ -23,6 +23,16 @@ export interface Nonces {
   readonly nr: Uint8Array;
 }
 
+/** Orders octet by octet; of two that begin alike, the shorter is lower (RFC 7296 §2.8.1). */
+export function isLower(a: Uint8Array, b: Uint8Array): boolean {
+  const difference = a.findIndex((octet, i) => octet !== b[i]);
+  const [ours, theirs] = [a[difference], b[difference]];
+  return ours === undefined || theirs === undefined ? a.length < b.length : ours < theirs;
+}
+
+/** What decides between two rekeys of one SA at once. */
+export const lowestNonce = ({ ni, nr }: Nonces): Uint8Array => (isLower(ni, nr) ? ni : nr);
+
 const KEY_PAD = utf8('Key Pad for IKEv2');
 const EMPTY = new Uint8Array(0);
 

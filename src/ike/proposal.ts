@@ -1,6 +1,6 @@
 import type { DhGroup } from '../crypto/types.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import { DH_GROUP_NAMES, describeEspSuite, describeIkeSuite, encryptionOf, hashOf } from './suites.ts';
+import { DH_GROUP_NAMES, describeEspPfs, describeEspSuite, describeIkeSuite, encryptionOf, hashOf } from './suites.ts';
 import type { EspSuite, IkeSuite } from './types.ts';
 import {
   EncryptionId,
@@ -25,6 +25,11 @@ export function offerEsp(suites: readonly EspSuite[], spi: Uint8Array): SaPayloa
   return offer(distinctEsp(suites).map(espTransforms), ProtocolId.Esp, spi);
 }
 
+/** An ESP offer for CREATE_CHILD_SA: each suite with its PFS group (RFC 7296 §1.3.1). */
+export function offerEspPfs(suites: readonly EspSuite[], spi: Uint8Array): SaPayload {
+  return offer(suites.map(espPfsTransforms), ProtocolId.Esp, spi);
+}
+
 /** A responder's pick: the suite and the SA payload that says so. */
 export interface Selection<Suite> {
   readonly suite: Suite;
@@ -42,6 +47,11 @@ export function selectEsp(suites: readonly EspSuite[], offered: SaPayload): Sele
   return select(distinctEsp(suites), espTransforms, ProtocolId.Esp, offered);
 }
 
+/** For CREATE_CHILD_SA: `suites` as they are, most wanted first. */
+export function selectEspPfs(suites: readonly EspSuite[], offered: SaPayload): Selection<EspSuite> | undefined {
+  return select(suites, espPfsTransforms, ProtocolId.Esp, offered);
+}
+
 export const answerIke = ({ suite, number }: Selection<IkeSuite>, spi: Uint8Array = NO_SPI): SaPayload => ({
   kind: 'sa',
   proposals: [{ number, protocolId: ProtocolId.Ike, spi, transforms: ikeTransforms(suite) }],
@@ -52,6 +62,11 @@ export const answerEsp = ({ suite, number }: Selection<EspSuite>, spi: Uint8Arra
   proposals: [{ number, protocolId: ProtocolId.Esp, spi, transforms: espTransforms(suite) }],
 });
 
+export const answerEspPfs = ({ suite, number }: Selection<EspSuite>, spi: Uint8Array): SaPayload => ({
+  kind: 'sa',
+  proposals: [{ number, protocolId: ProtocolId.Esp, spi, transforms: espPfsTransforms(suite) }],
+});
+
 /** As initiator: the answer must be exactly one proposal that we offered, number and all (RFC 7296 §3.3.6). */
 export function acceptedIke(suites: readonly IkeSuite[], answer: SaPayload): Result<Selection<IkeSuite>, string> {
   return accepted(suites, ikeTransforms, describeIkeSuite, ProtocolId.Ike, answer);
@@ -59,6 +74,10 @@ export function acceptedIke(suites: readonly IkeSuite[], answer: SaPayload): Res
 
 export function acceptedEsp(suites: readonly EspSuite[], answer: SaPayload): Result<Selection<EspSuite>, string> {
   return accepted(distinctEsp(suites), espTransforms, describeEspSuite, ProtocolId.Esp, answer);
+}
+
+export function acceptedEspPfs(suites: readonly EspSuite[], answer: SaPayload): Result<Selection<EspSuite>, string> {
+  return accepted(suites, espPfsTransforms, describeEspPfs, ProtocolId.Esp, answer);
 }
 
 /** Transforms in words, `/` between types and `+` between alternatives; unknown numbers as `<type>:<id>`. */
@@ -150,6 +169,11 @@ function ikeTransforms(suite: IkeSuite): Transform[] {
 
 function espTransforms(suite: EspSuite): Transform[] {
   return [encryptionTransform(suite), transform(TransformType.Esn, EsnId.NoEsn)];
+}
+
+function espPfsTransforms(suite: EspSuite): Transform[] {
+  const group = suite.pfsGroup === 'none' ? [] : [transform(TransformType.DhGroup, suite.pfsGroup)];
+  return [...espTransforms(suite), ...group];
 }
 
 function encryptionTransform(suite: IkeSuite | EspSuite): Transform {

@@ -14,12 +14,11 @@ export interface Request {
 }
 
 /**
- * Our requests in one IKE SA: message ids, a window of one (RFC 7296 §2.3) with a queue behind it, and the timing of
+ * Our requests in one IKE SA: message ids, a window of one (RFC 7296 §2.3), and the timing of
  * retransmissions. Does not send: `expire` tells the owner what to do.
  */
 export class RequestWindow {
   readonly #random: Random;
-  readonly #queue: Exchange[] = [];
   #nextId = 0;
   #outstanding: Request | undefined;
   #resendAt: Instant | undefined;
@@ -30,15 +29,6 @@ export class RequestWindow {
 
   get outstanding(): Request | undefined {
     return this.#outstanding;
-  }
-
-  enqueue(exchange: Exchange): void {
-    this.#queue.push(exchange);
-  }
-
-  /** The next exchange to begin, once the window is free. */
-  dequeue(): Exchange | undefined {
-    return this.#outstanding === undefined ? this.#queue.shift() : undefined;
   }
 
   takeMessageId(): number {
@@ -71,11 +61,6 @@ export class RequestWindow {
   end(): void {
     this.#outstanding = undefined;
     this.#resendAt = undefined;
-  }
-
-  clear(): void {
-    this.end();
-    this.#queue.length = 0;
   }
 
   nextTimeout(): Instant | undefined {

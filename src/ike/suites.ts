@@ -115,3 +115,9 @@ export function describeEspSuite(suite: EspSuite): string {
   const { name, keyBits } = encryptionOf(suite);
   return `${name}_${keyBits}`;
 }
+
+/** As CREATE_CHILD_SA negotiates it, such as `AES_GCM_16_256/ECP_384`, or `AES_GCM_16_256 without PFS`. */
+export function describeEspPfs(suite: EspSuite): string {
+  const name = describeEspSuite(suite);
+  return suite.pfsGroup === 'none' ? `${name} without PFS` : `${name}/${DH_GROUP_NAMES[suite.pfsGroup]}`;
+}

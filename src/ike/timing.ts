@@ -14,6 +14,30 @@ export const KEEPALIVE_MS = 20_000;
 /** How long a stopping connection waits for the answer to its DELETE. */
 export const DELETE_WAIT_MS = 1_500;
 
+/** How long a deleted CHILD_SA still receives what is on its way. */
+export const DRAIN_MS = 5_000;
+/** How long the end that a rekey left behind waits for the other end's DELETE. */
+export const RETIRED_MS = 30_000;
+/** How soon after bring-up the first CHILD_SA is rekeyed to prove that PFS works. */
+export const PFS_PROOF_MS = 5_000;
+/** After TEMPORARY_FAILURE; the jitter keeps the two ends from meeting again. */
+export const BUSY_RETRY_MS = 2_000;
+/** A CHILD_SA that did not live this long is not replaced at once. */
+export const RECREATE_AFTER_MS = 10_000;
+
+const REKEY_RETRY_FIRST_MS = 10_000;
+const REKEY_RETRY_MAX_MS = 300_000;
+
+/** When to begin the rekey of an SA that ends after `lifetimeMs`: at 80 to 90 % of it. */
+export function softMs(random: Random, lifetimeMs: number): number {
+  return lifetimeMs * (0.8 + 0.1 * fraction(random));
+}
+
+/** Wait before a refused rekey is tried again, after `failures` (0, 1, …) earlier ones: 10, 20 … 300 s, with jitter. */
+export function rekeyRetryMs(random: Random, failures: number): number {
+  return jitter(random, Math.min(REKEY_RETRY_MAX_MS, REKEY_RETRY_FIRST_MS * 2 ** failures));
+}
+
 const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
 /** A lost SA is replaced at once, but not more often than this: a peer that deletes what it accepts must not make us spin. */
@@ -21,11 +45,16 @@ export const IMMEDIATE_RETRY_EVERY_MS = 60_000;
 
 /** `ms` give or take a fifth, so that the two ends, or many branches, do not act in step. */
 export function jitter(random: Random, ms: number): number {
-  const [high = 0, low = 0] = random.bytes(2);
-  return ms * (0.8 + (0.4 * (high * 256 + low)) / 0xffff);
+  return ms * (0.8 + 0.4 * fraction(random));
 }
 
 /** Wait before the next attempt after `failures` (0, 1, …) earlier ones: 1, 2, 4 … 60 s, with jitter. */
 export function backoffMs(random: Random, failures: number): number {
   return jitter(random, Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** failures));
+}
+
+/** 0 to 1. */
+function fraction(random: Random): number {
+  const [high = 0, low = 0] = random.bytes(2);
+  return (high * 256 + low) / 0xffff;
 }

@@ -39,8 +39,19 @@ export interface IkeConfig {
   readonly psk: Secret;
   readonly ikeSuites: readonly IkeSuite[];
   readonly espSuites: readonly EspSuite[];
+  /** When an SA ends for good; its rekey begins at 80 to 90 % of it. */
   readonly ikeLifetimeMs: number;
   readonly childLifetimeMs: number;
+  /**
+   * PFS groups that a peer's CHILD_SA rekey may use besides those of `espSuites`. Left out: every group that we speak, but
+   * not `none`.
+   */
+  readonly acceptPfsGroups?: readonly EspSuite['pfsGroup'][];
+  /**
+   * Rekeys the first CHILD_SA soon after bring-up: IKE_AUTH needs no PFS group, so a mismatch would stay hidden until the
+   * first lifetime ends. Left out: no.
+   */
+  readonly pfsProof?: boolean;
   /** Idle time after which an empty INFORMATIONAL probes the peer. */
   readonly dpdIntervalMs: number;
   /** `udp` fakes the NAT source hash so that both ends encapsulate; `auto` encapsulates only behind a NAT. */
@@ -58,16 +69,23 @@ export type IkeInput =
   | { readonly kind: 'start' }
   /** One IKE message, non-ESP marker removed. */
   | { readonly kind: 'datagram'; readonly localPort: 500 | 4500; readonly from: Endpoint; readonly bytes: Uint8Array }
-  /** ESP arrived for the current CHILD_SA since the last input: counts as liveness. */
-  | { readonly kind: 'inbound-traffic' }
+  /** ESP arrived since the last input: counts as liveness. `spiIn`: on which SA; after a peer's rekey, that one is in use. */
+  | { readonly kind: 'inbound-traffic'; readonly spiIn?: number }
+  /** Rekeys now what a lifetime would rekey later. */
+  | { readonly kind: 'rekey'; readonly what: 'ike' | 'child' }
   | { readonly kind: 'timeout' }
   /** Sends DELETE and stops for good. */
   | { readonly kind: 'stop' };
 
 export type IkeOutput =
   | { readonly kind: 'send'; readonly localPort: 500 | 4500; readonly to: Endpoint; readonly bytes: Uint8Array }
-  /** Install both directions now; an earlier pair stays until its `child-down`. */
+  /** Install both directions now, inbound first; an earlier pair keeps receiving until its `child-down`. */
   | { readonly kind: 'child-up'; readonly child: EspSaPair; readonly suite: EspSuite }
+  /** Install the inbound half only: the peer does not receive on the other half yet. `child-outbound` or `child-down` follows. */
+  | { readonly kind: 'child-inbound'; readonly child: EspSaPair; readonly suite: EspSuite }
+  /** Send on this pair from now on. */
+  | { readonly kind: 'child-outbound'; readonly spiIn: number }
+  /** Stop receiving on this pair; when it is the one in use, stop sending too. */
   | { readonly kind: 'child-down'; readonly spiIn: number; readonly reason: string }
   | { readonly kind: 'keepalive'; readonly to: Endpoint }
   | { readonly kind: 'history'; readonly event: IkeHistoryEvent }
@@ -98,6 +116,8 @@ export interface IkeView {
   readonly lastError: string | undefined;
   /** Milliseconds until the next attempt, in `backoff`. */
   readonly retryInMs: number | undefined;
+  /** Why the last rekey failed, in words, until one succeeds. The SA lives on meanwhile. */
+  readonly rekeyError?: string | undefined;
   readonly spiI: string | undefined;
   readonly spiR: string | undefined;
   readonly suite: string | undefined;

@@ -13,12 +13,21 @@ import { BRANCH, GATEWAY, IkePair } from './pair.ts';
 const NO_KEY = new Uint8Array(0);
 
 describe('a peer that knows the keys', () => {
-  test('is refused CREATE_CHILD_SA, and the SA stays', () => {
+  test('that leaves out half of CREATE_CHILD_SA gets INVALID_SYNTAX and loses the SA', () => {
     const rogue = new RogueGateway();
     expect(rogue.ask([{ kind: 'nonce', nonce: new Uint8Array(32) }], ExchangeType.CreateChildSa)).toEqual([
-      'NO_ADDITIONAL_SAS',
+      'INVALID_SYNTAX',
     ]);
-    expect(rogue.pair.initiator.view.state).toBe('established');
+    expect(rogue.pair.initiator.last('child-down')?.reason).toBe(
+      '198.51.100.20 left SA, Nonce, TSi or TSr out of CREATE_CHILD_SA',
+    );
+  });
+
+  test('that rekeys a CHILD_SA which does not exist gets CHILD_SA_NOT_FOUND, and the SA stays', () => {
+    const rogue = new RogueGateway();
+    const rekey = { ...notify(NotifyType.RekeySa), protocolId: ProtocolId.Esp, spi: encodeEspSpi(0x1234_5678) };
+    expect(rogue.ask([rekey], ExchangeType.CreateChildSa)).toEqual(['CHILD_SA_NOT_FOUND']);
+    expect(rogue.pair.initiator.view.child).toBeDefined();
   });
 
   test('gets an empty answer to an empty request and to notifies that we do not know', () => {
@@ -45,14 +54,16 @@ describe('a peer that knows the keys', () => {
     );
   });
 
-  test('deletes its half of the CHILD_SA, is told ours, and the branch starts over', () => {
+  test('deletes its half of the CHILD_SA, is told ours, and the branch asks for another', () => {
     const rogue = new RogueGateway();
     const spis = [rogue.pair.responder.last('child-up')?.child.inbound.spi ?? 0].map(encodeEspSpi);
     expect(rogue.ask([{ kind: 'delete', protocolId: ProtocolId.Esp, spis }])).toEqual(['delete 3 1']);
     expect(rogue.pair.initiator.last('child-down')?.reason).toBe('198.51.100.20 deleted the CHILD_SA');
-    rogue.pair.restartResponder();
-    rogue.pair.establish(2_000);
-    expect(rogue.pair.initiator.all('child-up')).toHaveLength(2);
+    expect(rogue.pair.initiator.view).toMatchObject({ state: 'established', child: undefined });
+    const before = rogue.pair.network.sent.length;
+    rogue.pair.clock.advance(10_000);
+    const [request] = rogue.pair.network.sent.slice(before);
+    expect(request?.bytes[18]).toBe(ExchangeType.CreateChildSa);
   });
 
   test('deletes a CHILD_SA that does not exist, and nothing happens', () => {

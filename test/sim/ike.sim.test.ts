@@ -71,14 +71,20 @@ describe('rough networks', () => {
     expect(more).toEqual([first, first]);
   });
 
-  test('a day passes: liveness checks keep an idle SA, lifetimes end in a new one', () => {
+  test('a day passes: liveness checks keep an idle SA, lifetimes end in rekeys', () => {
     const pair = new IkePair().start().establish();
     pair.clock.advance(24 * 3_600_000);
     expect(pair.initiator.view).toMatchObject({ state: 'established', lastError: undefined });
     expectMirrored(pair);
     expectOneSa(pair.initiator);
-    // One hour of CHILD_SA lifetime each.
-    expect(pair.initiator.all('child-up').length).toBeGreaterThanOrEqual(23);
+    expectOneSa(pair.responder);
+    // One hour of CHILD_SA lifetime each; nothing was ever without a successor.
+    const made = [...pair.initiator.all('child-up'), ...pair.initiator.all('child-inbound')];
+    expect(made.length).toBeGreaterThanOrEqual(24);
+    expect(new Set(pair.initiator.all('child-down').map(({ reason }) => reason))).toEqual(
+      new Set(['replaced by a rekey']),
+    );
+    expect(history(pair.initiator).filter((line) => line.startsWith('IKE_SA_INIT'))).toHaveLength(1);
   });
 });
 
@@ -160,7 +166,7 @@ const history = (host: IkeHost): string[] =>
 
 /** What one end sends with, the other receives with. */
 function expectMirrored(pair: IkePair): void {
-  const [a, b] = [pair.initiator, pair.responder].map((host) => host.last('child-up')?.child);
+  const [a, b] = [pair.initiator, pair.responder].map((host) => host.sending);
   if (a === undefined || b === undefined) throw new Error('no CHILD_SA at one end');
   expect(a.outbound.spi).toBe(b.inbound.spi);
   expect(a.inbound.spi).toBe(b.outbound.spi);
@@ -171,7 +177,6 @@ function expectMirrored(pair: IkePair): void {
 
 /** Every pair that went up came down, but for the one in use. */
 function expectOneSa(host: IkeHost): void {
-  const down = new Set(host.all('child-down').map(({ spiIn }) => spiIn));
-  const up = host.all('child-up').filter(({ child }) => !down.has(child.inbound.spi));
-  expect(up.map(({ child }) => child.inbound.spi)).toEqual([host.view.child?.spiIn]);
+  expect([...host.receiving.keys()]).toEqual([host.view.child?.spiIn]);
+  expect(host.sending?.inbound.spi).toBe(host.view.child?.spiIn);
 }

@@ -1,6 +1,7 @@
 import { nodeCrypto } from '../../src/crypto/node.ts';
+import type { CryptoProvider } from '../../src/crypto/types.ts';
 import { ESP_MIX, IKE_MIX, type IkeConfig, IkeConnection, type IkeInput, type IkeOutput } from '../../src/ike/index.ts';
-import type { Endpoint } from '../../src/lib/esp-sa.ts';
+import type { Endpoint, EspSaPair } from '../../src/lib/esp-sa.ts';
 import { ip } from '../../src/lib/ip.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { Instant } from '../../src/lib/time.ts';
@@ -16,17 +17,26 @@ type OutputOf<K extends IkeOutput['kind']> = Extract<IkeOutput, { readonly kind:
 export class IkeHost {
   readonly connection: IkeConnection;
   readonly outputs: IkeOutput[] = [];
+  /** The data plane: what this host can decrypt, by inbound SPI, and the pair that it sends on. */
+  readonly receiving = new Map<number, EspSaPair>();
+  sending: EspSaPair | undefined;
   readonly #clock: VirtualClock;
   readonly #network: SimulatedNetwork;
   readonly #config: IkeConfig;
   #wakeAt: Instant | undefined;
   #alive = true;
 
-  constructor(config: IkeConfig, clock: VirtualClock, network: SimulatedNetwork, random: SeededRandom) {
+  constructor(
+    config: IkeConfig,
+    clock: VirtualClock,
+    network: SimulatedNetwork,
+    random: SeededRandom,
+    crypto: CryptoProvider = nodeCrypto,
+  ) {
     this.#config = config;
     this.#clock = clock;
     this.#network = network;
-    this.connection = new IkeConnection(config, { crypto: nodeCrypto, random });
+    this.connection = new IkeConnection(config, { crypto, random });
     network.attach(config.localAddress, (packet) => this.#receive(packet));
   }
 
@@ -69,9 +79,28 @@ export class IkeHost {
 
   #perform(out: IkeOutput): void {
     this.outputs.push(out);
-    if (out.kind !== 'send') return;
-    const from: Endpoint = { address: this.#config.localAddress, port: out.localPort };
-    this.#network.send({ from, to: out.to, bytes: out.bytes });
+    switch (out.kind) {
+      case 'send':
+        return this.#network.send({
+          from: { address: this.#config.localAddress, port: out.localPort } satisfies Endpoint,
+          to: out.to,
+          bytes: out.bytes,
+        });
+      case 'child-up':
+        this.receiving.set(out.child.inbound.spi, out.child);
+        this.sending = out.child;
+        return;
+      case 'child-inbound':
+        this.receiving.set(out.child.inbound.spi, out.child);
+        return;
+      case 'child-outbound':
+        this.sending = this.receiving.get(out.spiIn);
+        return;
+      case 'child-down':
+        this.receiving.delete(out.spiIn);
+        if (this.sending?.inbound.spi === out.spiIn) this.sending = undefined;
+        return;
+    }
   }
 
   #receive({ from, to, bytes }: Packet): void {
@@ -85,6 +114,7 @@ export interface PairOptions {
   readonly weather?: Weather;
   readonly initiator?: Partial<IkeConfig>;
   readonly responder?: Partial<IkeConfig>;
+  readonly crypto?: CryptoProvider;
 }
 
 /** A branch that initiates and a gateway that responds, joined by a network; nothing runs until `start`. */
@@ -133,7 +163,7 @@ export class IkePair {
   }
 
   #host(config: IkeConfig): IkeHost {
-    return new IkeHost(config, this.clock, this.network, this.#random);
+    return new IkeHost(config, this.clock, this.network, this.#random, this.#options.crypto);
   }
 }
 

@@ -1,37 +1,60 @@
 import type { Result } from '../../lib/result.ts';
+import type { ChildSas } from '../children.ts';
 import type { OpenError } from '../protection.ts';
 import { newEspSpi } from '../spi.ts';
 import { ExchangeType, NotifyType } from '../wire/iana.ts';
 import { findUnsupportedCritical, type Payload } from '../wire/message.ts';
 import { notify } from '../wire/notify.ts';
 import { answerAuth } from './auth.ts';
-import { answerCreateChild } from './create-child.ts';
-import { type Answer, DONE, type ExchangeContext, failed, type SaInitResult } from './exchange.ts';
+import { answerCreateChild, declined } from './create-child.ts';
+import { type Answer, DONE, type ExchangeContext, failed, type IkeTerms, type SaInitResult } from './exchange.ts';
 import { answerInformational } from './informational.ts';
+import { answerRekeyIke, asksForIkeRekey } from './rekey-ike.ts';
 
 /** What the IKE SA that got a request has so far. */
-export interface Situation {
-  readonly init: SaInitResult;
+export type Situation =
   /** Not authenticated yet: the request is IKE_AUTH. */
-  readonly authenticating: boolean;
-  /** The SPI that we receive on, for the SPI that we send to. */
-  readonly ourSpi: (spiOut: number) => number | undefined;
-}
+  | { readonly kind: 'authenticating'; readonly init: SaInitResult }
+  | {
+      readonly kind: 'authenticated';
+      readonly terms: IkeTerms;
+      readonly children: ChildSas;
+      /** What we are asking the peer right now, or that this IKE SA is about to go. */
+      readonly busy: 'nothing' | 'child' | 'ike-rekey' | 'closing';
+    };
 
 /** Answers a request that came under valid protection, whatever is in it. */
 export function answerRequest(
   context: ExchangeContext,
-  { init, authenticating, ourSpi }: Situation,
+  situation: Situation,
   exchangeType: number,
   opened: Result<readonly Payload[], OpenError>,
 ): Answer {
+  const authenticating = situation.kind === 'authenticating';
   if (!opened.ok) return refuseMalformed(context, opened.error);
   const payloads = opened.value;
   const critical = findUnsupportedCritical(payloads);
   if (critical !== undefined) return refuseCritical(context, critical.type, authenticating);
-  if (authenticating) return answerAuth(context, init, newEspSpi(context.deps.random), payloads);
-  if (exchangeType === ExchangeType.CreateChildSa) return answerCreateChild();
-  return answerInformational(context, ourSpi, payloads);
+  if (authenticating) return answerAuth(context, situation.init, newEspSpi(context.deps.random), payloads);
+  const { children, terms, busy } = situation;
+  if (exchangeType !== ExchangeType.CreateChildSa)
+    return answerInformational(context, (spiOut) => children.byOutbound(spiOut), payloads);
+  const forIke = asksForIkeRekey(payloads);
+  if (isInTheWay(busy, forIke))
+    return declined(
+      notify(NotifyType.TemporaryFailure),
+      `${context.peer} asked while we were busy; it asks again later`,
+    );
+  if (forIke) return answerRekeyIke(context, terms, payloads);
+  if (children.full)
+    return declined(notify(NotifyType.NoAdditionalSas), `${context.peer} asked for more CHILD_SAs than a tunnel needs`);
+  return answerCreateChild(context, terms, (spiOut) => children.replaceable(spiOut), payloads);
+}
+
+/** RFC 7296 §2.25: an IKE SA is not rekeyed under an exchange about a CHILD_SA, nor the other way round. */
+function isInTheWay(busy: 'nothing' | 'child' | 'ike-rekey' | 'closing', forIke: boolean): boolean {
+  if (busy === 'closing') return true;
+  return forIke ? busy === 'child' : busy === 'ike-rekey';
 }
 
 /** RFC 7296 §2.5: the exchange fails; an IKE SA that is not authenticated yet has nothing else to live for. */

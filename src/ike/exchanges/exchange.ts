@@ -14,18 +14,25 @@ export interface ExchangeContext {
   readonly peer: string;
 }
 
-/** What IKE_SA_INIT leaves behind: the IKE SA's identity and keys, and what AUTH will sign. */
-export interface SaInitResult {
+/** An IKE SA's identity and keys, from IKE_SA_INIT or from a rekey; a rekey inherits the NAT finding. */
+export interface IkeTerms {
   readonly spiI: Uint8Array;
   readonly spiR: Uint8Array;
   readonly suite: IkeSuite;
   readonly keys: SkKeys;
+  readonly nat: NatFinding;
+}
+
+/** What IKE_SA_INIT leaves behind: the IKE SA's terms, and what AUTH will sign. */
+export interface SaInitResult extends IkeTerms {
   readonly nonces: Nonces;
   /** Both messages octet by octet, RFC 7296 §2.15. */
   readonly requestBytes: Uint8Array;
   readonly responseBytes: Uint8Array;
-  readonly nat: NatFinding;
 }
+
+/** Why a CREATE_CHILD_SA came to nothing. `temporary`: ask again soon. `not-found`: the peer does not have the old SA. */
+export type Refusal = 'temporary' | 'not-found' | 'refused';
 
 /** What the end of an exchange, ours or the peer's, means for its IKE SA. IkeSa alone acts on it. */
 export type Outcome =
@@ -47,8 +54,33 @@ export type Outcome =
   | { readonly kind: 'retry'; readonly reason: string }
   /** Unauthenticated and useless: keep waiting, but remember it as the likely reason should nothing better come. */
   | { readonly kind: 'suspicion'; readonly reason: string }
-  /** The peer deleted CHILD_SAs: their SPIs, as we send to them. */
-  | { readonly kind: 'child-deleted'; readonly spisOut: readonly number[]; readonly reason: string }
+  /** CREATE_CHILD_SA made a CHILD_SA. `replaces`: our inbound SPI of the one that it rekeys. */
+  | {
+      readonly kind: 'child-created';
+      readonly terms: ChildTerms;
+      readonly nonces: Nonces;
+      readonly replaces: number | undefined;
+      readonly remark: string;
+    }
+  /** Our CREATE_CHILD_SA for a CHILD_SA came to nothing. */
+  | {
+      readonly kind: 'child-refused';
+      readonly cause: Refusal;
+      readonly replaces: number | undefined;
+      readonly reason: string;
+    }
+  /** A rekey made an IKE SA that can replace this one. */
+  | { readonly kind: 'ike-rekeyed'; readonly terms: IkeTerms; readonly nonces: Nonces }
+  | { readonly kind: 'ike-rekey-refused'; readonly cause: Refusal; readonly reason: string }
+  /** A request of the peer that we refused; the SAs stay as they are. */
+  | { readonly kind: 'declined'; readonly reason: string }
+  /** CHILD_SAs are gone at the peer, as it asked or as we asked: our inbound SPIs. */
+  | {
+      readonly kind: 'child-deleted';
+      readonly by: 'us' | 'peer';
+      readonly spisIn: readonly number[];
+      readonly reason: string;
+    }
   /** The IKE SA ends. `farewell`: what to tell the peer in one last INFORMATIONAL request; empty for nothing. */
   | { readonly kind: 'failed'; readonly reason: string; readonly farewell: readonly Payload[] }
   /** The IKE SA ended as intended by one of the ends. */

@@ -51,10 +51,37 @@ export class DeleteIkeSa implements Exchange {
   }
 }
 
-/** Answers a peer's INFORMATIONAL request. `ourSpi` maps an SPI that we send to onto the SPI that we receive on. */
+/** DELETE of a CHILD_SA of ours, RFC 7296 §1.4.1. */
+export class DeleteChild implements Exchange {
+  readonly name = 'INFORMATIONAL';
+  readonly type = ExchangeType.Informational;
+  readonly proposal = '';
+  readonly #context: ExchangeContext;
+  readonly #spiIn: number;
+
+  constructor(context: ExchangeContext, spiIn: number) {
+    this.#context = context;
+    this.#spiIn = spiIn;
+  }
+
+  request(): readonly Payload[] {
+    return [{ kind: 'delete', protocolId: ProtocolId.Esp, spis: [encodeEspSpi(this.#spiIn)] }];
+  }
+
+  /** Whatever the peer answers, it no longer has this one. */
+  onResponse(): Outcome {
+    return { kind: 'child-deleted', by: 'us', spisIn: [this.#spiIn], reason: 'deleted by us' };
+  }
+
+  silence(): string {
+    return `${this.#context.peer} is dead: it did not answer the DELETE of a CHILD_SA`;
+  }
+}
+
+/** Answers a peer's INFORMATIONAL request. `find` knows the CHILD_SA that we send to with an SPI. */
 export function answerInformational(
   { peer }: ExchangeContext,
-  ourSpi: (spiOut: number) => number | undefined,
+  find: (spiOut: number) => { readonly spiIn: number; readonly leaving: boolean } | undefined,
   payloads: readonly Payload[],
 ): Answer {
   const deletes = payloads.filter((payload) => payload.kind === 'delete');
@@ -71,15 +98,20 @@ export function answerInformational(
     .filter((payload) => payload.protocolId === ProtocolId.Esp)
     .flatMap((payload) => payload.spis)
     .map(decodeEspSpi)
-    .filter((spi) => spi !== undefined)
-    .filter((spi) => ourSpi(spi) !== undefined);
-  if (spisOut.length === 0) return { payloads: [], proposal: '', outcome: DONE };
-  // RFC 7296 §1.4.1: the answer names our half of each pair.
-  const ours = [...new Set(spisOut)].map(ourSpi).filter((spi) => spi !== undefined);
+    .filter((spi) => spi !== undefined);
+  const children = [...new Set(spisOut)].map(find).filter((child) => child !== undefined);
+  if (children.length === 0) return { payloads: [], proposal: '', outcome: DONE };
+  // RFC 7296 §1.4.1: the answer names our half of each pair, but not where our own DELETE says so already.
+  const named = children.filter(({ leaving }) => !leaving).map(({ spiIn }) => encodeEspSpi(spiIn));
   return {
-    payloads: [{ kind: 'delete', protocolId: ProtocolId.Esp, spis: ours.map(encodeEspSpi) }],
+    payloads: named.length === 0 ? [] : [{ kind: 'delete', protocolId: ProtocolId.Esp, spis: named }],
     proposal: '',
-    outcome: { kind: 'child-deleted', spisOut, reason: `${peer} deleted the CHILD_SA` },
+    outcome: {
+      kind: 'child-deleted',
+      by: 'peer',
+      spisIn: children.map(({ spiIn }) => spiIn),
+      reason: `${peer} deleted the CHILD_SA`,
+    },
   };
 }
 

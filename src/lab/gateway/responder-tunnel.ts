@@ -43,8 +43,8 @@ export interface Terms {
 
 interface Serving {
   readonly reactor: Reactor<IkeInput, IkeOutput>;
-  /** Inbound SPIs of the SAs in use; two only while a new one replaces the old. */
-  readonly inbound: Set<number>;
+  /** The SAs that receive, by inbound SPI; two only while a new one replaces the old. */
+  readonly inbound: Map<number, EspSaPair>;
 }
 
 /** The gateway's end of a tunnel: waits for whoever knows the key, behind whatever NAT. */
@@ -95,7 +95,7 @@ export class ResponderTunnel {
       { crypto, random },
     );
     const reactor = new Reactor<IkeInput, IkeOutput>(connection, clock, (output) => this.#perform(serving, output));
-    const serving: Serving = { reactor, inbound: new Set() };
+    const serving: Serving = { reactor, inbound: new Map() };
     this.#serving = serving;
     reactor.feed({ kind: 'start' });
   }
@@ -106,7 +106,7 @@ export class ResponderTunnel {
     if (serving === undefined) return;
     serving.reactor.feed({ kind: 'stop' });
     serving.reactor.close();
-    for (const spi of [...serving.inbound]) this.#remove(serving, spi, 'withdrawn');
+    for (const spi of [...serving.inbound.keys()]) this.#remove(serving, spi, 'withdrawn');
     this.#serving = undefined;
   }
 
@@ -130,7 +130,17 @@ export class ResponderTunnel {
       case 'history':
         return this.#deps.report('ike', exchangeLine(output.event));
       case 'child-up':
-        return this.#install(serving, output.child);
+        this.#receive(serving, output.child);
+        this.#device.setOutbound(output.child);
+        if (serving.inbound.size === 1) this.#events.onUp();
+        return;
+      case 'child-inbound':
+        return this.#receive(serving, output.child);
+      case 'child-outbound': {
+        const pair = serving.inbound.get(output.spiIn);
+        if (pair !== undefined) this.#device.setOutbound(pair);
+        return;
+      }
       case 'child-down':
         return this.#remove(serving, output.spiIn, output.reason);
       case 'keys':
@@ -139,11 +149,9 @@ export class ResponderTunnel {
     }
   }
 
-  #install(serving: Serving, pair: EspSaPair): void {
+  #receive(serving: Serving, pair: EspSaPair): void {
     this.#device.addInbound(pair.inbound);
-    this.#device.setOutbound(pair);
-    serving.inbound.add(pair.inbound.spi);
-    if (serving.inbound.size === 1) this.#events.onUp();
+    serving.inbound.set(pair.inbound.spi, pair);
   }
 
   #remove(serving: Serving, spi: number, reason: string): void {

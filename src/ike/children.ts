@@ -1,0 +1,306 @@
+import type { Random } from '../crypto/types.ts';
+import type { EspSaPair } from '../lib/esp-sa.ts';
+import { after, type Instant, TimerTable } from '../lib/time.ts';
+import { type ChildSa, type ChildTerms, espSaPair } from './child-sa.ts';
+import type { ReplacedChild } from './exchanges/create-child.ts';
+import type { Outcome } from './exchanges/exchange.ts';
+import { isLower, lowestNonce } from './keymat.ts';
+import { BUSY_RETRY_MS, DRAIN_MS, jitter, PFS_PROOF_MS, RECREATE_AFTER_MS, rekeyRetryMs, softMs } from './timing.ts';
+import type { IkeConfig, IkeOutput } from './types.ts';
+
+/** More than any collision makes; a peer cannot have us hold more. */
+const MAX_CHILDREN = 8;
+
+/**
+ * `in-use`: both ends have it. `unconfirmed`: the peer made it, but may not receive on it yet. `redundant`: lost a
+ * collision, the peer deletes it. `leaving`: our DELETE is due or under way. `draining`: gone, but packets may still come.
+ */
+type Phase = 'in-use' | 'unconfirmed' | 'redundant' | 'leaving' | 'draining';
+
+interface Member {
+  readonly child: ChildSa;
+  readonly spiIn: number;
+  phase: Phase;
+  /** A successor exists: nobody rekeys this one again. */
+  replaced: boolean;
+  wantsRekey: boolean;
+  failures: number;
+}
+
+/** What to ask the peer next. */
+export type ChildTask =
+  | { readonly kind: 'delete' | 'rekey'; readonly spiIn: number }
+  /** There is none, and there should be one. */
+  | { readonly kind: 'create' };
+
+type Where = Pick<EspSaPair, 'encapsulation' | 'remote'>;
+type ChildOutput = Extract<IkeOutput, { readonly kind: `child-${string}` }>;
+type Created = Extract<Outcome, { readonly kind: 'child-created' }>;
+type Refused = Extract<Outcome, { readonly kind: 'child-refused' }>;
+type TimerName = 'create' | `${'soft' | 'hard' | 'drain'} ${number}`;
+
+/**
+ * The CHILD_SAs of one tunnel: which one carries traffic, which ones come and go, and when each is rekeyed. Outlives
+ * the IKE SAs that replace one another. Make before break: an SA is installed inbound before the peer can use it, and
+ * sent on only after the peer is known to have it (RFC 7296 §2.8).
+ */
+export class ChildSas {
+  readonly #config: IkeConfig;
+  readonly #random: Random;
+  readonly #members: Member[] = [];
+  readonly #timers = new TimerTable<TimerName>();
+  readonly #out: ChildOutput[] = [];
+  #sending: Member | undefined;
+  /** Our rekey under way, and what the peer's own rekey of the same SA made meanwhile. */
+  #rekeying: { readonly spiIn: number; rival?: { readonly member: Member; readonly lowest: Uint8Array } } | undefined;
+  /** Why the last rekey failed, until one succeeds. */
+  rekeyError: string | undefined;
+
+  constructor(config: IkeConfig, random: Random) {
+    this.#config = config;
+    this.#random = random;
+  }
+
+  get sending(): ChildSa | undefined {
+    return this.#sending?.child;
+  }
+
+  /** When the SA in use is rekeyed, or ends if nobody rekeys it. */
+  get rekeyAt(): Instant | undefined {
+    const spiIn = this.#sending?.spiIn;
+    if (spiIn === undefined) return undefined;
+    return this.#timers.get(`soft ${spiIn}`) ?? this.#timers.get(`hard ${spiIn}`);
+  }
+
+  get full(): boolean {
+    return this.#members.length >= MAX_CHILDREN;
+  }
+
+  /** Drain until undefined after every call. */
+  poll(): ChildOutput | undefined {
+    return this.#out.shift();
+  }
+
+  nextTimeout(): Instant | undefined {
+    return this.#timers.next();
+  }
+
+  // --- what exchanges made of them
+
+  /** The first one, from IKE_AUTH: used at once. */
+  first(terms: ChildTerms, where: Where, now: Instant): void {
+    this.#use(this.#add(terms, where, 'in-use', now));
+    if (this.#config.pfsProof === true && terms.suite.pfsGroup !== 'none')
+      this.#timers.set(`soft ${terms.spiIn}`, after(now, jitter(this.#random, PFS_PROOF_MS)));
+  }
+
+  /** Our rekey of this one is on its way. */
+  rekeyBegun(spiIn: number): void {
+    this.#rekeying = { spiIn };
+  }
+
+  createdByUs({ terms, nonces, replaces }: Created, where: Where, now: Instant): void {
+    const rival = this.#rekeying?.rival;
+    this.#rekeying = undefined;
+    this.rekeyError = undefined;
+    // RFC 7296 §2.8.1: of two rekeys at once, the one with the lowest of the four nonces goes, deleted by whoever began it.
+    const rivalLives = rival !== undefined && this.#members.includes(rival.member) && rival.member.phase !== 'draining';
+    if (rivalLives && isLower(lowestNonce(nonces), rival.lowest)) {
+      const member = this.#add(terms, where, 'leaving', now);
+      this.#out.push({ kind: 'child-inbound', child: member.child.pair, suite: terms.suite });
+      return;
+    }
+    if (rivalLives) rival.member.phase = 'redundant';
+    const old = this.#find(replaces);
+    this.#use(this.#add(terms, where, 'in-use', now));
+    if (old !== undefined) this.#leave(old);
+  }
+
+  createdByPeer({ terms, nonces, replaces }: Created, where: Where, now: Instant): void {
+    const old = this.#find(replaces) ?? this.#sending;
+    if (old === undefined) return this.#use(this.#add(terms, where, 'in-use', now));
+    const member = this.#add(terms, where, 'unconfirmed', now);
+    this.#out.push({ kind: 'child-inbound', child: member.child.pair, suite: terms.suite });
+    this.rekeyError = undefined;
+    this.#replaced(old);
+    if (this.#rekeying !== undefined && this.#rekeying.spiIn === replaces)
+      this.#rekeying.rival = { member, lowest: lowestNonce(nonces) };
+    // Not a rekey, so the peer will not delete the old one; nor does a tunnel need two.
+    if (replaces === undefined) this.#timers.set(`hard ${old.spiIn}`, after(now, DRAIN_MS));
+  }
+
+  /** `fatal`: there is no CHILD_SA and the peer does not want one. */
+  refused({ cause, replaces, reason }: Refused, now: Instant): 'fatal' | 'retry' {
+    this.#rekeying = undefined;
+    if (replaces === undefined) {
+      if (cause === 'temporary') this.#timers.set('create', after(now, jitter(this.#random, BUSY_RETRY_MS)));
+      return cause === 'temporary' ? 'retry' : 'fatal';
+    }
+    const member = this.#find(replaces);
+    if (member === undefined || member.replaced || member.phase !== 'in-use') return 'retry';
+    member.wantsRekey = false;
+    if (cause === 'not-found') {
+      this.#remove(member, reason);
+      return 'retry';
+    }
+    if (cause === 'refused') this.rekeyError = reason;
+    const waitMs =
+      cause === 'temporary' ? jitter(this.#random, BUSY_RETRY_MS) : rekeyRetryMs(this.#random, member.failures++);
+    this.#timers.set(`soft ${member.spiIn}`, after(now, waitMs));
+    return 'retry';
+  }
+
+  /** Gone at the peer. What it sent before may still arrive, so the inbound half stays a while where another SA took over. */
+  deleted(spisIn: readonly number[], reason: string, now: Instant): void {
+    for (const spiIn of spisIn) {
+      const member = this.#find(spiIn);
+      if (member === undefined || member.phase === 'draining') continue;
+      this.#stopTimers(member);
+      member.phase = 'draining';
+      if (member === this.#sending && !this.#switchOver()) {
+        this.#remove(member, reason);
+        continue;
+      }
+      this.#timers.set(`drain ${spiIn}`, after(now, DRAIN_MS));
+    }
+  }
+
+  /** ESP arrived on this one: the peer sends on it, so it also receives on it. */
+  trafficOn(spiIn: number): void {
+    const member = this.#find(spiIn);
+    if (member?.phase === 'unconfirmed') this.#confirm(member);
+  }
+
+  /** All of them, without a word to the peer. */
+  clear(reason: string): void {
+    // The one in use last: until then the tunnel has somewhere to send to.
+    const others = this.#members.filter((member) => member !== this.#sending);
+    for (const member of [...others, ...this.#members.filter((m) => m === this.#sending)]) this.#remove(member, reason);
+    this.#timers.stopAll();
+  }
+
+  // --- what exchanges ask about them
+
+  /** What a REKEY_SA for the SA that we send to with `spiOut` would replace. */
+  replaceable(spiOut: number): ReplacedChild {
+    const member = this.#members.find((m) => m.child.pair.outbound.spi === spiOut && m.phase !== 'draining');
+    if (member === undefined) return { kind: 'unknown' };
+    return member.replaced || member.phase === 'leaving' || member.phase === 'redundant'
+      ? { kind: 'going' }
+      : { kind: 'found', spiIn: member.spiIn };
+  }
+
+  /** The one that we send to with `spiOut`. `leaving`: our own DELETE for it is due or under way. */
+  byOutbound(spiOut: number): { readonly spiIn: number; readonly leaving: boolean } | undefined {
+    const member = this.#members.find((m) => m.child.pair.outbound.spi === spiOut && m.phase !== 'draining');
+    return member && { spiIn: member.spiIn, leaving: member.phase === 'leaving' };
+  }
+
+  // --- what to do next
+
+  /** The one exchange that is due now, if any; asked whenever the window is free. */
+  nextTask(): ChildTask | undefined {
+    const leaving = this.#members.find(({ phase }) => phase === 'leaving');
+    if (leaving !== undefined) return { kind: 'delete', spiIn: leaving.spiIn };
+    const sending = this.#sending;
+    if (sending?.wantsRekey && !sending.replaced) return { kind: 'rekey', spiIn: sending.spiIn };
+    const wanted = this.#config.role === 'initiator' && sending === undefined;
+    return wanted && this.#timers.get('create') === undefined ? { kind: 'create' } : undefined;
+  }
+
+  /** The SA in use gets a successor as soon as the window is free. */
+  rekeyNow(): void {
+    if (this.#sending !== undefined) this.#sending.wantsRekey = true;
+  }
+
+  /** A value says why there is no CHILD_SA any more: the end of a lifetime without a successor. */
+  timeout(now: Instant): string | undefined {
+    let end: string | undefined;
+    for (const timer of this.#timers.expired(now)) {
+      const [name, spi] = timer.split(' ');
+      const member = this.#find(Number(spi));
+      if (member === undefined) continue;
+      if (name === 'soft') member.wantsRekey = true;
+      if (name === 'drain') this.#remove(member, 'replaced by a rekey');
+      if (name === 'hard') end = this.#onHardLimit(member) ?? end;
+    }
+    return end;
+  }
+
+  #onHardLimit(member: Member): string | undefined {
+    if (member === this.#sending) {
+      member.phase = 'leaving';
+      if (!this.#switchOver())
+        return ['the CHILD_SA reached the end of its lifetime without a successor', this.rekeyError]
+          .filter((part) => part !== undefined)
+          .join(': ');
+    }
+    this.#leave(member);
+    return undefined;
+  }
+
+  // --- one member
+
+  #find(spiIn: number | undefined): Member | undefined {
+    return this.#members.find((member) => member.spiIn === spiIn);
+  }
+
+  #add(terms: ChildTerms, where: Where, phase: Phase, now: Instant): Member {
+    const child: ChildSa = { suite: terms.suite, pair: espSaPair(terms, where), since: now };
+    const member = { child, spiIn: terms.spiIn, phase, replaced: false, wantsRekey: false, failures: 0 };
+    this.#members.push(member);
+    const { childLifetimeMs } = this.#config;
+    this.#timers.set(`soft ${terms.spiIn}`, after(now, softMs(this.#random, childLifetimeMs)));
+    this.#timers.set(`hard ${terms.spiIn}`, after(now, childLifetimeMs));
+    return member;
+  }
+
+  /** New in both directions. */
+  #use(member: Member): void {
+    this.#sending = member;
+    this.#timers.stop('create');
+    this.#out.push({ kind: 'child-up', child: member.child.pair, suite: member.child.suite });
+  }
+
+  #confirm(member: Member): void {
+    member.phase = 'in-use';
+    this.#sending = member;
+    this.#out.push({ kind: 'child-outbound', spiIn: member.spiIn });
+  }
+
+  /** Away from an SA that ends, to the newest that the peer has as well. */
+  #switchOver(): boolean {
+    const next = this.#members.findLast(({ phase }) => phase === 'in-use' || phase === 'unconfirmed');
+    if (next === undefined) return false;
+    this.#confirm(next);
+    return true;
+  }
+
+  #replaced(member: Member): void {
+    member.replaced = true;
+    member.wantsRekey = false;
+    this.#timers.stop(`soft ${member.spiIn}`);
+  }
+
+  #leave(member: Member): void {
+    if (member.phase === 'draining') return;
+    this.#replaced(member);
+    this.#timers.stop(`hard ${member.spiIn}`);
+    member.phase = 'leaving';
+  }
+
+  #remove(member: Member, reason: string): void {
+    this.#members.splice(this.#members.indexOf(member), 1);
+    this.#stopTimers(member);
+    if (member === this.#sending) {
+      this.#sending = undefined;
+      // A peer that deletes what it accepts must not make us spin.
+      this.#timers.set('create', after(member.child.since, RECREATE_AFTER_MS));
+    }
+    this.#out.push({ kind: 'child-down', spiIn: member.spiIn, reason });
+  }
+
+  #stopTimers({ spiIn }: Member): void {
+    for (const name of ['soft', 'hard', 'drain'] as const) this.#timers.stop(`${name} ${spiIn}`);
+  }
+}

@@ -1,0 +1,174 @@
+import type { KeyExchange } from '../../crypto/types.ts';
+import { Reader, Writer } from '../../lib/bytes.ts';
+import { err, ok, type Result } from '../../lib/result.ts';
+import { deriveSkKeys, type Nonces, rekeySkeyseed } from '../keymat.ts';
+import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
+import { isZeroIkeSpi, newIkeSpi } from '../spi.ts';
+import { describeIkeSuite } from '../suites.ts';
+import type { IkeSuite } from '../types.ts';
+import { ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
+import { findNotify, findPayload, type Payload } from '../wire/message.ts';
+import { type NotifyPayload, notify } from '../wire/notify.ts';
+import { broken, declined, NONCE_LENGTH, refusalCause } from './create-child.ts';
+import type { Answer, Exchange, ExchangeContext, IkeTerms, Outcome, Reply } from './exchange.ts';
+
+const IKE_SPI_LENGTH = 8;
+
+/** CREATE_CHILD_SA that replaces the IKE SA, as initiator: RFC 7296 §1.3.2, §2.18. */
+export class RekeyIke implements Exchange {
+  readonly name = 'CREATE_CHILD_SA';
+  readonly type = ExchangeType.CreateChildSa;
+  readonly #context: ExchangeContext;
+  readonly #old: IkeTerms;
+  readonly #suites: readonly IkeSuite[];
+  readonly #spiI: Uint8Array;
+  readonly #ni: Uint8Array;
+  #keyExchange: KeyExchange;
+  #retried = false;
+
+  constructor(context: ExchangeContext, old: IkeTerms) {
+    const { config, deps } = context;
+    this.#context = context;
+    this.#old = old;
+    // What worked goes first.
+    this.#suites = [old.suite, ...config.ikeSuites.filter((suite) => suite !== old.suite)];
+    this.#spiI = newIkeSpi(deps.random);
+    this.#ni = deps.random.bytes(NONCE_LENGTH);
+    this.#keyExchange = deps.crypto.keyExchange(old.suite.dhGroup, deps.random);
+  }
+
+  get proposal(): string {
+    return this.#suites.map(describeIkeSuite).join(', ');
+  }
+
+  request(): readonly Payload[] {
+    const { group, publicValue } = this.#keyExchange;
+    return [
+      offerIke(this.#suites, this.#spiI),
+      { kind: 'nonce', nonce: this.#ni },
+      { kind: 'ke', dhGroup: group, publicValue },
+    ];
+  }
+
+  onResponse({ payloads }: Reply): Outcome {
+    const wrongGroup = findNotify(payloads, NotifyType.InvalidKePayload);
+    if (wrongGroup !== undefined) return this.#onInvalidKe(wrongGroup);
+    const error = payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));
+    if (error !== undefined)
+      return {
+        kind: 'ike-rekey-refused',
+        cause: refusalCause(error.notifyType),
+        reason: this.#explain(error.notifyType),
+      };
+    const result = this.#complete(payloads);
+    return result.ok ? result.value : { kind: 'ike-rekey-refused', cause: 'refused', reason: result.error };
+  }
+
+  silence(): string {
+    return `${this.#context.peer} is dead: it did not answer the rekey of the IKE SA`;
+  }
+
+  #onInvalidKe({ data }: NotifyPayload): Outcome {
+    const { deps, peer } = this.#context;
+    const wanted = data.length === 2 ? new Reader(data).u16() : 0;
+    const group = this.#suites.map((suite) => suite.dhGroup).find((offered) => offered === wanted);
+    if (group === undefined || this.#retried) {
+      const reason =
+        `${peer} wants Diffie-Hellman group ${describeGroup(wanted)} (INVALID_KE_PAYLOAD) for the rekey of the IKE SA; ` +
+        `we offered ${this.proposal}: set the same group at both ends`;
+      return { kind: 'ike-rekey-refused', cause: 'refused', reason };
+    }
+    this.#retried = true;
+    this.#keyExchange = deps.crypto.keyExchange(group, deps.random);
+    return { kind: 'retry', reason: `the peer wants Diffie-Hellman group ${describeGroup(group)}` };
+  }
+
+  #explain(notifyType: number): string {
+    const { peer } = this.#context;
+    const name = notifyName(notifyType);
+    if (notifyType === NotifyType.TemporaryFailure)
+      return `${peer} is busy with another exchange (${name}); asking again soon`;
+    if (notifyType === NotifyType.NoProposalChosen)
+      return `${peer} refused the rekey of the IKE SA (${name}): we offered ${this.proposal}; set the same phase 1 suite at both ends`;
+    return `${peer} refused the rekey of the IKE SA (${name}): its log has the reason`;
+  }
+
+  #complete(payloads: readonly Payload[]): Result<Outcome, string> {
+    const { deps, peer } = this.#context;
+    const sa = findPayload(payloads, 'sa');
+    const nonce = findPayload(payloads, 'nonce');
+    const ke = findPayload(payloads, 'ke');
+    if (sa === undefined || nonce === undefined || ke === undefined)
+      return err(`${peer} answered the rekey of the IKE SA without one of SA, Nonce, KE and without an error`);
+    const accepted = acceptedIke(this.#suites, sa);
+    if (!accepted.ok) return accepted;
+    const { suite, peerSpi: spiR } = accepted.value;
+    if (!isIkeSpi(spiR)) return err(`${peer} chose an invalid IKE SPI; expected eight octets, not all zero`);
+    if (suite.dhGroup !== ke.dhGroup || ke.dhGroup !== this.#keyExchange.group)
+      return err(`${peer} chose ${describeIkeSuite(suite)} but sent a KE for ${describeGroup(ke.dhGroup)}`);
+    const gir = this.#keyExchange.agree(ke.publicValue);
+    if (!gir.ok) return err(`${peer} sent an invalid public value for ${describeGroup(ke.dhGroup)}`);
+    const nonces: Nonces = { ni: this.#ni, nr: nonce.nonce.slice() };
+    const terms = successor(deps, this.#old, suite, nonces, gir.value, this.#spiI, spiR);
+    return ok({ kind: 'ike-rekeyed', terms, nonces });
+  }
+}
+
+/** Is this CREATE_CHILD_SA request about the IKE SA itself? */
+export const asksForIkeRekey = (payloads: readonly Payload[]): boolean =>
+  findPayload(payloads, 'sa')?.proposals.some(({ spi }) => spi.length === IKE_SPI_LENGTH) ?? false;
+
+/** Answers a peer that replaces the IKE SA; it becomes the initiator of the new one. */
+export function answerRekeyIke(context: ExchangeContext, old: IkeTerms, payloads: readonly Payload[]): Answer {
+  const { config, deps, peer } = context;
+  const sa = findPayload(payloads, 'sa');
+  const nonce = findPayload(payloads, 'nonce');
+  const ke = findPayload(payloads, 'ke');
+  if (sa === undefined || nonce === undefined || ke === undefined)
+    return broken(`${peer} left SA, Nonce or KE out of the rekey of the IKE SA`);
+  const selection = selectIke(config.ikeSuites, sa);
+  if (selection === undefined || !isIkeSpi(selection.peerSpi)) {
+    const ours = config.ikeSuites.map(describeIkeSuite).join(', ');
+    const reason = `${peer} offered ${describeOffer(sa)} for the rekey of the IKE SA; we accept ${ours}: set the same phase 1 suite at both ends`;
+    return declined(notify(NotifyType.NoProposalChosen), reason);
+  }
+  const { suite, peerSpi: spiI } = selection;
+  if (ke.dhGroup !== suite.dhGroup) {
+    const reply = notify(NotifyType.InvalidKePayload, new Writer(2).u16(suite.dhGroup).finish());
+    return declined(
+      reply,
+      `${peer} sent a KE for ${describeGroup(ke.dhGroup)}; asked it for ${describeGroup(suite.dhGroup)}`,
+    );
+  }
+  const keyExchange = deps.crypto.keyExchange(suite.dhGroup, deps.random);
+  const gir = keyExchange.agree(ke.publicValue);
+  if (!gir.ok) return broken(`${peer} sent an invalid public value for ${describeGroup(ke.dhGroup)}`);
+  const nonces: Nonces = { ni: nonce.nonce.slice(), nr: deps.random.bytes(NONCE_LENGTH) };
+  const spiR = newIkeSpi(deps.random);
+  const terms = successor(deps, old, suite, nonces, gir.value, spiI, spiR);
+  return {
+    proposal: describeIkeSuite(suite),
+    payloads: [
+      answerIke(selection, spiR),
+      { kind: 'nonce', nonce: nonces.nr },
+      { kind: 'ke', dhGroup: suite.dhGroup, publicValue: keyExchange.publicValue },
+    ],
+    outcome: { kind: 'ike-rekeyed', terms, nonces },
+  };
+}
+
+/** RFC 7296 §2.18: SKEYSEED with the old SA's PRF, the keys with the new one's. */
+function successor(
+  { crypto }: ExchangeContext['deps'],
+  old: IkeTerms,
+  suite: IkeSuite,
+  nonces: Nonces,
+  gir: Uint8Array,
+  spiI: Uint8Array,
+  spiR: Uint8Array,
+): IkeTerms {
+  const seed = rekeySkeyseed(crypto, old.suite, old.keys.d, nonces, gir);
+  return { spiI, spiR, suite, keys: deriveSkKeys(crypto, suite, seed, nonces, spiI, spiR), nat: old.nat };
+}
+
+const isIkeSpi = (spi: Uint8Array): boolean => spi.length === IKE_SPI_LENGTH && !isZeroIkeSpi(spi);
