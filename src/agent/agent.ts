@@ -163,7 +163,11 @@ export class Agent {
   #setPaths(specs: readonly TunnelSpec[]): void {
     const kept = this.#paths.filter((path) => specs.some((spec) => sameSpec(spec, path.spec)));
     for (const path of this.#paths) if (!kept.includes(path)) this.#retire(path);
-    this.#paths = specs.map((spec) => kept.find((path) => sameSpec(spec, path.spec)) ?? new Path(spec, this.#deps));
+    this.#paths = specs.map((spec) => {
+      const path = kept.find((candidate) => sameSpec(spec, candidate.spec));
+      path?.advertise(spec.exports);
+      return path ?? new Path(spec, this.#deps);
+    });
     const now = this.now();
     for (const path of this.#paths) path.tick(now);
   }

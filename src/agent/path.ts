@@ -2,7 +2,7 @@ import { CeaseSubcode } from '../bgp/index.ts';
 import type { BgpConfig } from '../bgp/types.ts';
 import type { Random } from '../crypto/types.ts';
 import type { Clock } from '../io/clock.ts';
-import { formatIp } from '../lib/ip.ts';
+import { formatIp, type Prefix } from '../lib/ip.ts';
 import type { Instant } from '../lib/time.ts';
 import { BgpPeer, type BgpTransport, type BgpTransportHandlers } from './bgp-peer.ts';
 import type { EventLog } from './event-log.ts';
@@ -29,10 +29,12 @@ export class Path {
   readonly tunnel: Tunnel;
   readonly peers: readonly BgpPeer[];
   readonly #deps: PathDeps;
+  #exports: readonly Prefix[];
   #retired = false;
 
   constructor(spec: TunnelSpec, deps: PathDeps) {
     this.#deps = deps;
+    this.#exports = spec.exports;
     this.tunnel = new Tunnel(spec, deps, {
       onOpened: () => this.#onOpened(),
       onUp: () => this.#onUp(),
@@ -45,6 +47,17 @@ export class Path {
 
   get spec(): TunnelSpec {
     return this.tunnel.spec;
+  }
+
+  /** What the peers are told of our side. */
+  get exports(): readonly Prefix[] {
+    return this.#exports;
+  }
+
+  /** Replaces what the peers are told; sessions that are up go on. */
+  advertise(exports: readonly Prefix[]): void {
+    this.#exports = exports;
+    for (const peer of this.peers) peer.advertise(exports);
   }
 
   tick(now: Instant): void {
@@ -83,7 +96,7 @@ export class Path {
       onLog: (event, detail) => this.#say('info', event, `${key}: ${detail}`),
     });
     routing.addPeer(key, this.spec.interface, config);
-    peer.advertise(this.spec.exports);
+    peer.advertise(this.#exports);
     return peer;
   }
 

@@ -17,6 +17,7 @@ export interface TunnelSpec {
   readonly psk: Secret;
   /** Microsoft's BGP speakers behind this endpoint, one or more. */
   readonly bgpPeers: readonly { readonly address: IpAddress; readonly asn: number }[];
+  /** Announced to every peer when the tunnel starts; a change afterwards needs no new tunnel. */
   readonly exports: readonly Prefix[];
 }
 
@@ -83,8 +84,11 @@ export function sameSpec(a: TunnelSpec, b: TunnelSpec): boolean {
   return equalBytes(a.psk.reveal(), b.psk.reveal()) && JSON.stringify(substance(a)) === JSON.stringify(substance(b));
 }
 
-/** What a tunnel is made of besides its key: the rest of its link, such as the other zone, may change without it. */
-function substance({ link, wan, psk, ...own }: TunnelSpec): unknown {
+/**
+ * What a tunnel is made of besides its key. The rest of its link, such as the other zone, and what its peers are told may
+ * change without it.
+ */
+function substance({ link, wan, psk, exports, ...own }: TunnelSpec): unknown {
   const { ike, ipsec, mtu, bgp } = link;
   const { localIp, asn, holdMs, maxPrefixes } = bgp;
   return { ...own, wan: [wan.name, wan.interface, wan.publicIp], ike, ipsec, mtu, localIp, asn, holdMs, maxPrefixes };

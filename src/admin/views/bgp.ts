@@ -58,7 +58,7 @@ function neighborView(agent: Agent, path: Path, peer: BgpPeer): NeighborView {
     },
     prefixes: {
       ...agent.routing.prefixCounts(key),
-      advertised: view.state === 'established' ? path.spec.exports.length : 0,
+      advertised: view.state === 'established' ? path.exports.length : 0,
     },
     last_error: view.lastError ?? null,
   };

@@ -86,6 +86,20 @@ describe('Agent.reload', () => {
     expect(new Set(world.routes)).toEqual(new Set(BOTH));
   });
 
+  it('tells the peers of another network over the sessions that are up', async () => {
+    const { world, agent } = await started();
+    const before = agent.paths;
+    await agent.reload(branchConfig((yaml) => yaml.replace('[10.1.20.0/24]', '[10.1.20.0/24, 10.1.30.0/24]')));
+    await world.seconds(2);
+    await agent.reload(branchConfig((yaml) => yaml.replace('[10.1.20.0/24]', '[10.1.30.0/24]')));
+    await world.seconds(2);
+    expect(agent.paths.map((path) => before.includes(path))).toEqual([true, true]);
+    expect(world.calls.filter((call) => call.endsWith(' openTunnel'))).toHaveLength(2);
+    for (const zone of ['169.254.21.2', '169.254.22.2']) {
+      expect(world.told.get(zone)).toEqual(['+10.1.20.0/24', '+10.1.30.0/24', '-10.1.20.0/24']);
+    }
+  });
+
   it('removes the tunnels of a zone that is gone, and its routes', async () => {
     const { world, agent } = await started();
     await agent.reload(

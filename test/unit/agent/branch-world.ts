@@ -5,7 +5,7 @@ import { EventLog } from '../../../src/agent/event-log.ts';
 import { KernelSettings } from '../../../src/agent/kernel-settings.ts';
 import { Routing } from '../../../src/agent/routing.ts';
 import { StateStore } from '../../../src/agent/state-store.ts';
-import type { BgpConfig } from '../../../src/bgp/types.ts';
+import type { BgpConfig, BgpOutput } from '../../../src/bgp/types.ts';
 import type { Config } from '../../../src/config/types.ts';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
 import { formatIp, formatPrefix, type IpAddress, ip, prefix } from '../../../src/lib/ip.ts';
@@ -46,6 +46,8 @@ export class BranchWorld {
   ]);
   /** BGP addresses that refuse connections. */
   readonly deaf = new Set<string>();
+  /** What the zones have been told of our side, in the order of arrival: `+10.1.20.0/24`, `-10.1.20.0/24`. */
+  readonly told = new Map<string, string[]>();
   /** BGP addresses that accept connections and say nothing. */
   readonly mute = new Set<string>();
   /** What `sysctl.set` waits for. */
@@ -145,8 +147,14 @@ export class BranchWorld {
     const never = (): never => {
       throw new Error('the zones do not dial');
     };
-    const silent = { onUp: nothing, onDown: nothing, onRoutes: nothing, onLog: nothing };
-    const zone = new BgpPeer(config, { clock: this.clock, random: new SeededRandom(5) }, never, silent);
+    const told: string[] = [];
+    this.told.set(address, told);
+    const onRoutes = ({ announced, withdrawn }: Extract<BgpOutput, { kind: 'routes' }>): void => {
+      told.push(...announced.map((route) => `+${formatPrefix(route.prefix)}`));
+      told.push(...withdrawn.map((gone) => `-${formatPrefix(gone)}`));
+    };
+    const events = { onUp: nothing, onDown: nothing, onRoutes, onLog: nothing };
+    const zone = new BgpPeer(config, { clock: this.clock, random: new SeededRandom(5) }, never, events);
     zone.advertise((this.announced.get(address) ?? []).map(prefix));
     zone.start();
     this.#zones.set(address, zone);

@@ -59,13 +59,13 @@ describe('sameSpec', () => {
     ['the endpoint', (yaml) => yaml.replace('198.51.100.20', '198.51.100.21')],
     ['the IKE suite', (yaml) => yaml.replace('suite: mix8', 'suite: mix1')],
     ['a timer', (yaml) => yaml.replace('dpd: 10s', 'dpd: 20s')],
-    ['the exports', (yaml) => yaml.replace('10.1.20.0/24', '10.1.21.0/24')],
     ['the WAN', (yaml) => yaml.replace('interface: eth0', 'interface: eth1')],
   ])('does not hold when one thing differs: %s', (_, change) => {
     expect(sameSpec(firstSpec(), firstSpec(branchConfig(change)))).toBe(false);
   });
 
   it.each<[string, (yaml: string) => string]>([
+    ['the exports', (yaml) => yaml.replace('10.1.20.0/24', '10.1.21.0/24')],
     ['the other zone', (yaml) => yaml.replace('198.51.100.84', '198.51.100.85')],
     ['the bandwidth', (yaml) => yaml.replace('bandwidth: 500', 'bandwidth: 250')],
     ['the priority of the WAN', (yaml) => yaml.replace('priority: 1', 'priority: 2')],
