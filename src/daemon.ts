@@ -9,6 +9,7 @@ import { formatIssues } from './config/format-issues.ts';
 import { parseConfig } from './config/parse.ts';
 import type { Config } from './config/types.ts';
 import { loadAddon } from './io/addon.ts';
+import { becomeSoleDaemon } from './io/sole-daemon.ts';
 import { err, type Result } from './lib/result.ts';
 import { createLog, type Log } from './obs/log.ts';
 import { type DaemonOptions, parseOptions, USAGE } from './options.ts';
@@ -18,8 +19,8 @@ const EXIT = { ok: 0, failed: 1, usage: 2, permission: 5, conflict: 9, configInv
 /** Of the 5 s that a stop may take, what is left for the process itself to end. */
 const STOP_WITHIN_MS = 4_800;
 
-/** The admin socket is somebody else's. */
-class AdminRefused extends Error {}
+/** Another daemon is in the way. */
+class Conflict extends Error {}
 
 /** Resolves with the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -33,7 +34,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(`tunwrightd ${await version()}\n`);
       return EXIT.ok;
     case 'cleanup':
-      return cleanUp(options.value.stateDirectory).then(() => EXIT.ok, startFailed);
+      return cleanup(options.value).catch(startFailed);
     case 'check': {
       const config = await loadConfig(options.value);
       return config.ok ? EXIT.ok : fail(EXIT.configInvalid, config.error);
@@ -41,6 +42,17 @@ export async function main(argv: readonly string[]): Promise<number> {
     case 'run':
       return run(options.value);
   }
+}
+
+async function cleanup({ stateDirectory }: DaemonOptions): Promise<number> {
+  await claimNamespace();
+  await cleanUp(stateDirectory);
+  return EXIT.ok;
+}
+
+async function claimNamespace(): Promise<void> {
+  const sole = await becomeSoleDaemon();
+  if (!sole.ok) throw new Conflict(sole.error);
 }
 
 async function run(options: DaemonOptions): Promise<number> {
@@ -71,6 +83,7 @@ interface Daemon {
 
 async function start(config: Config, options: DaemonOptions, log: Log): Promise<Daemon> {
   const { stateDirectory } = options;
+  await claimNamespace();
   const agent = await createAgent({ config, stateDirectory, version: await version() });
   agent.log.subscribe(({ level, kind, tunnel, message }) => log[level]({ evt: kind, tunnel }, message));
   const admin = await startAdminServer({
@@ -80,7 +93,7 @@ async function start(config: Config, options: DaemonOptions, log: Log): Promise<
     ownUid: process.getuid?.() ?? 0,
     onError: (error) => log.error({ evt: 'admin-bug', err: asError(error) }, 'a request could not be answered'),
   });
-  if (!admin.ok) throw new AdminRefused(admin.error);
+  if (!admin.ok) throw new Conflict(admin.error);
   await agent.start();
   return { agent, admin: admin.value };
 }
@@ -156,7 +169,7 @@ function fail(code: number, message: string): number {
 }
 
 function startFailed(error: unknown): number {
-  if (error instanceof AdminRefused) return fail(EXIT.conflict, error.message);
+  if (error instanceof Conflict) return fail(EXIT.conflict, error.message);
   const refused = error instanceof Error && 'code' in error && (error.code === 'EPERM' || error.code === 'EACCES');
   return fail(refused ? EXIT.permission : EXIT.failed, asError(error).message);
 }

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
 import { Bird } from './bird.ts';
@@ -61,6 +62,22 @@ describe('a branch with two zones', () => {
       expect(state).toBe('Passive');
       expect(await speaker.log()).toContain('Received: Administrative shutdown');
     }
+  });
+
+  it.each([
+    ['a second daemon', ['--runtime-dir', 'elsewhere']],
+    ['--cleanup', ['--cleanup']],
+  ])('while a daemon runs, %s is refused and changes nothing', async (_, args) => {
+    const held = await routes(topology.namespace('branch'));
+    const intruder = await Tunwrightd.start(topology, {
+      config: await manualBranch(topology, topology.zones),
+      args: args.map((word) => (word === 'elsewhere' ? join(topology.directory, word) : word)),
+    });
+    expect(await intruder.exit).toEqual({ code: 9, signal: null });
+    expect(intruder.log.map(({ msg }) => msg).join()).toContain('a tunwrightd runs in this network namespace already');
+    expect(await routes(topology.namespace('branch'))).toEqual(held);
+    expect(daemon.log.filter(({ evt }) => evt === 'fib-repaired')).toEqual([]);
+    expect((await daemon.status()).health).toBe('ok');
   });
 
   it('kill -9: the next start takes over what is left, the peers keep one SA each, and SIGTERM then leaves nothing', async () => {
