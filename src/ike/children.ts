@@ -9,7 +9,9 @@ import { BUSY_RETRY_MS, DRAIN_MS, jitter, PFS_PROOF_MS, RECREATE_AFTER_MS, rekey
 import type { IkeConfig, IkeOutput } from './types.ts';
 
 /** More than any collision makes; a peer cannot have us hold more. */
-const MAX_CHILDREN = 8;
+const MAX_CHILDREN = 6;
+/** Rekeys faster than the drain time cut the oldest short. */
+const MAX_DRAINING = 4;
 
 /**
  * `in-use`: both ends have it. `unconfirmed`: the peer made it, but may not receive on it yet. `redundant`: lost a
@@ -32,6 +34,8 @@ export type ChildTask =
   | { readonly kind: 'delete' | 'rekey'; readonly spiIn: number }
   /** There is none, and there should be one. */
   | { readonly kind: 'create' };
+
+const REPLACED = 'replaced by a rekey';
 
 type Where = Pick<EspSaPair, 'encapsulation' | 'remote'>;
 type ChildOutput = Extract<IkeOutput, { readonly kind: `child-${string}` }>;
@@ -73,7 +77,7 @@ export class ChildSas {
   }
 
   get full(): boolean {
-    return this.#members.length >= MAX_CHILDREN;
+    return this.#members.filter(({ phase }) => phase !== 'draining').length >= MAX_CHILDREN;
   }
 
   /** Drain until undefined after every call. */
@@ -163,6 +167,8 @@ export class ChildSas {
       }
       this.#timers.set(`drain ${spiIn}`, after(now, DRAIN_MS));
     }
+    const draining = this.#members.filter(({ phase }) => phase === 'draining');
+    for (const member of draining.slice(0, -MAX_DRAINING)) this.#remove(member, REPLACED);
   }
 
   /** ESP arrived on this one: the peer sends on it, so it also receives on it. */
@@ -221,7 +227,7 @@ export class ChildSas {
       const member = this.#find(Number(spi));
       if (member === undefined) continue;
       if (name === 'soft') member.wantsRekey = true;
-      if (name === 'drain') this.#remove(member, 'replaced by a rekey');
+      if (name === 'drain') this.#remove(member, REPLACED);
       if (name === 'hard') end = this.#onHardLimit(member) ?? end;
     }
     return end;
