@@ -30,7 +30,7 @@ interface Member {
 }
 
 /** What to ask the peer next. */
-export type ChildTask =
+type ChildTask =
   | { readonly kind: 'delete' | 'rekey'; readonly spiIn: number }
   /** There is none, and there should be one. */
   | { readonly kind: 'create' };

@@ -546,6 +546,16 @@ export class IkeSa {
     if (this.established && this.#pendingHeir?.sa === heir && !undecided) this.#handOver(heir, now);
   }
 
+  /** The peer began a rekey and never used what it made; this IKE SA still works. */
+  #onHeirUnused(now: Instant): void {
+    const heir = this.#pendingHeir?.sa;
+    if (heir === undefined) return;
+    if (this.#requests.outstanding?.exchange instanceof RekeyIke)
+      return this.#timers.set('heir', after(now, RETIRED_MS));
+    heir.abandon('the peer began a rekey and did not finish it', false, now);
+    this.#timers.set('ike-soft', after(now, rekeyRetryMs(this.#context.deps.random, this.#rekeyFailures++)));
+  }
+
   #handOver(heir: IkeSa, now: Instant): void {
     const state = heir.#state;
     if (state.kind !== 'standby') return;
@@ -613,10 +623,7 @@ export class IkeSa {
         this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
         return;
       case 'heir':
-        // The peer never used it, and this one still works.
-        this.#pendingHeir?.sa.abandon('the peer began a rekey and did not finish it', false, now);
-        this.#timers.set('ike-soft', after(now, rekeyRetryMs(this.#context.deps.random, this.#rekeyFailures++)));
-        return;
+        return this.#onHeirUnused(now);
       case 'ike-lifetime':
         return this.#fail(describeEnd(this.#rekeyError), DELETE_IKE_SA, now);
       case 'ike-soft':

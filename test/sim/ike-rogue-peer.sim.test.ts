@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../src/crypto/node.ts';
+import { ANY_TO_ANY } from '../../src/ike/child-sa.ts';
+import { ESP_MIX } from '../../src/ike/index.ts';
+import { offerEspPfs } from '../../src/ike/proposal.ts';
 import { MessageProtection } from '../../src/ike/protection.ts';
 import { encodeEspSpi } from '../../src/ike/spi.ts';
 import type { ExportedIkeKeys } from '../../src/ike/types.ts';
@@ -7,6 +10,7 @@ import { ExchangeType, NotifyType, notifyName, ProtocolId } from '../../src/ike/
 import { decodeMessage, type Payload } from '../../src/ike/wire/message.ts';
 import { notify } from '../../src/ike/wire/notify.ts';
 import { fromHex } from '../../src/lib/bytes.ts';
+import { ip } from '../../src/lib/ip.ts';
 import { SeededRandom } from './clock.ts';
 import { BRANCH, GATEWAY, IkePair } from './pair.ts';
 
@@ -21,6 +25,38 @@ describe('a peer that knows the keys', () => {
     expect(rogue.pair.initiator.last('child-down')?.reason).toBe(
       '198.51.100.20 left SA, Nonce, TSi or TSr out of CREATE_CHILD_SA',
     );
+  });
+
+  test('that narrows the selectors in a rekey gets its way, and the history a warning', () => {
+    const rogue = new RogueGateway();
+    const spi = encodeEspSpi(rogue.pair.responder.view.child?.spiIn ?? 0);
+    const [any] = ANY_TO_ANY;
+    if (any?.kind !== 'range') throw new Error('unreachable');
+    const narrowed = [{ ...any, end: ip('127.255.255.255') }];
+    const answer = rogue.ask(
+      [
+        { ...notify(NotifyType.RekeySa), protocolId: ProtocolId.Esp, spi },
+        offerEspPfs(ESP_MIX.slice(5), encodeEspSpi(0x1234_5678)),
+        { kind: 'nonce', nonce: new Uint8Array(32) },
+        { kind: 'ke', dhGroup: 20, publicValue: nodeCrypto.keyExchange(20, new SeededRandom(1)).publicValue },
+        { kind: 'ts-initiator', selectors: narrowed },
+        { kind: 'ts-responder', selectors: ANY_TO_ANY },
+      ],
+      ExchangeType.CreateChildSa,
+    );
+    expect(answer).toEqual(['sa', 'nonce', 'ke', 'ts-initiator', 'ts-responder']);
+    expect(rogue.pair.initiator.last('history')?.event).toMatchObject({
+      exchange: 'CREATE_CHILD_SA',
+      result: 'ok',
+      reason:
+        '198.51.100.20 narrowed the traffic selectors to 0.0.0.0-127.255.255.255 === 0.0.0.0-255.255.255.255: ' +
+        'set any-to-any selectors at the peer',
+    });
+    // Outbound stays where it is until the peer is known to receive on the new one.
+    expect(rogue.pair.initiator.all('child-outbound')).toEqual([]);
+    const spiIn = rogue.pair.initiator.last('child-inbound')?.child.inbound.spi ?? 0;
+    rogue.pair.initiator.feed({ kind: 'inbound-traffic', spiIn });
+    expect(rogue.pair.initiator.all('child-outbound')).toEqual([{ kind: 'child-outbound', spiIn }]);
   });
 
   test('that rekeys a CHILD_SA which does not exist gets CHILD_SA_NOT_FOUND, and the SA stays', () => {

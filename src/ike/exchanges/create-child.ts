@@ -16,12 +16,11 @@ import {
   type ExchangeContext,
   failed,
   type IkeTerms,
+  NONCE_LENGTH,
   type Outcome,
   type Refusal,
   type Reply,
 } from './exchange.ts';
-
-export const NONCE_LENGTH = 32;
 
 /** CREATE_CHILD_SA for a CHILD_SA, as initiator: a new one, or one that replaces another (RFC 7296 §1.3.1, §1.3.3). */
 export class CreateChild implements Exchange {

@@ -121,6 +121,9 @@ export interface Answer {
 /** Ends an IKE SA with all that hangs on it, RFC 7296 §1.4.1. */
 export const DELETE_IKE_SA: readonly Payload[] = [{ kind: 'delete', protocolId: ProtocolId.Ike, spis: [] }];
 
+/** Octets of the nonces that we send: at least half the PRF's key (RFC 7296 §2.10). */
+export const NONCE_LENGTH = 32;
+
 export const DONE: Outcome = { kind: 'done' };
 
 export function failed(reason: string, farewell: readonly Payload[] = []): Outcome {

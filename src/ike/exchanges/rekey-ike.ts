@@ -9,8 +9,16 @@ import type { IkeSuite } from '../types.ts';
 import { ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
 import { findNotify, findPayload, type Payload } from '../wire/message.ts';
 import { type NotifyPayload, notify } from '../wire/notify.ts';
-import { broken, declined, NONCE_LENGTH, refusalCause } from './create-child.ts';
-import type { Answer, Exchange, ExchangeContext, IkeTerms, Outcome, Reply } from './exchange.ts';
+import { broken, declined, refusalCause } from './create-child.ts';
+import {
+  type Answer,
+  type Exchange,
+  type ExchangeContext,
+  type IkeTerms,
+  NONCE_LENGTH,
+  type Outcome,
+  type Reply,
+} from './exchange.ts';
 
 const IKE_SPI_LENGTH = 8;
 

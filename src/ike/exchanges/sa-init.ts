@@ -11,9 +11,15 @@ import type { IkeSuite } from '../types.ts';
 import { ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
 import { findNotify, findPayload, findUnsupportedCritical, type Payload } from '../wire/message.ts';
 import { type NotifyPayload, notify } from '../wire/notify.ts';
-import type { Exchange, ExchangeContext, Outcome, Reply, SaInitResult } from './exchange.ts';
+import {
+  type Exchange,
+  type ExchangeContext,
+  NONCE_LENGTH,
+  type Outcome,
+  type Reply,
+  type SaInitResult,
+} from './exchange.ts';
 
-const NONCE_LENGTH = 32;
 /** A peer may ask for a cookie and for another group, in any order, and its cookie secret may roll over meanwhile. */
 const MAX_RETRIES = 4;
 

@@ -4,6 +4,8 @@ import { IKE_MIX } from '../../../src/ike/index.ts';
 import {
   childKeys,
   deriveSkKeys,
+  isLower,
+  lowestNonce,
   rekeySkeyseed,
   type SkKeys,
   sharedKeyAuth,
@@ -13,6 +15,26 @@ import type { EspSuite, IkeSuite } from '../../../src/ike/types.ts';
 import { concat, fromHex, toHex } from '../../../src/lib/bytes.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { GOLDEN, type GoldenConversation, type GoldenKeys } from './golden.ts';
+
+describe('the order of nonces', () => {
+  test.each([
+    ['01', '02', true],
+    ['02', '01', false],
+    ['00ff', '0100', true],
+    ['0102', '0102', false],
+    ['01', '0100', true],
+    ['0100', '01', false],
+    ['ff', '0100', false],
+  ])('%s before %s: %s', (a, b, lower) => {
+    expect(isLower(fromHex(a), fromHex(b))).toBe(lower);
+  });
+
+  test('the lowest may be either', () => {
+    const [low, high] = [fromHex('01'), fromHex('02')];
+    expect(lowestNonce({ ni: low, nr: high })).toBe(low);
+    expect(lowestNonce({ ni: high, nr: low })).toBe(low);
+  });
+});
 
 describe.each(GOLDEN)('key material of the captured MIX $mix conversation', (golden) => {
   const suite = suiteOf(golden);

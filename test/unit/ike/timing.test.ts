@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { backoffMs, jitter, RETRANSMIT_AFTER_MS } from '../../../src/ike/timing.ts';
+import { backoffMs, jitter, RETRANSMIT_AFTER_MS, rekeyRetryMs, softMs } from '../../../src/ike/timing.ts';
 import { SeededRandom } from '../../sim/clock.ts';
 
 const lowest = { bytes: (length: number) => new Uint8Array(length) };
@@ -19,6 +19,16 @@ describe('timing', () => {
   test('waits double from one second and stay at a minute', () => {
     const waits = [0, 1, 2, 5, 6, 7, 2_000].map((failures) => backoffMs(lowest, failures) / 0.8);
     expect(waits).toEqual([1_000, 2_000, 4_000, 32_000, 60_000, 60_000, 60_000]);
+  });
+
+  test('a rekey begins between 80 and 90 % of a lifetime', () => {
+    expect(softMs(lowest, 3_600_000)).toBeCloseTo(2_880_000);
+    expect(softMs(highest, 3_600_000)).toBeCloseTo(3_240_000);
+  });
+
+  test('a refused rekey waits ten seconds first and five minutes at most', () => {
+    const waits = [0, 1, 4, 5, 2_000].map((failures) => rekeyRetryMs(lowest, failures) / 0.8);
+    expect(waits).toEqual([10_000, 20_000, 160_000, 300_000, 300_000]);
   });
 
   test('two branches do not act in step', () => {
