@@ -22,6 +22,7 @@ export function ikeConfig(spec: TunnelSpec, localAddress: IpAddress, exportKeys:
     espSuites: ipsec.suite.proposals,
     ikeLifetimeMs: ike.lifetimeMs,
     childLifetimeMs: ipsec.lifetimeMs,
+    pfsProof: true,
     dpdIntervalMs: ike.dpdMs,
     // raw ESP is not in the packet path: everything is UDP-encapsulated, which `encap: esp` is refused for at load time
     encapsulation: 'udp',

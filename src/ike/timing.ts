@@ -18,8 +18,8 @@ export const DELETE_WAIT_MS = 1_500;
 export const DRAIN_MS = 5_000;
 /** How long the end that a rekey left behind waits for the other end's DELETE. */
 export const RETIRED_MS = 30_000;
-/** How soon after bring-up the first CHILD_SA is rekeyed to prove that PFS works. */
-export const PFS_PROOF_MS = 5_000;
+/** How soon after bring-up the first CHILD_SA is rekeyed to prove that PFS works: well within a minute, not amid the rush. */
+export const PFS_PROOF_MS = 15_000;
 /** After TEMPORARY_FAILURE; the jitter keeps the two ends from meeting again. */
 export const BUSY_RETRY_MS = 2_000;
 /** A CHILD_SA that did not live this long is not replaced at once. */
