@@ -132,7 +132,9 @@ function wire(socket: Socket, handlers: Omit<TcpHandlers, 'onConnected'>): TcpCo
     },
     abort() {
       reason = 'closed by us';
-      socket.resetAndDestroy();
+      // Node's reset waits until a connection is made, and never closes one that is being ended
+      if (socket.connecting || socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
     },
   };
 }
