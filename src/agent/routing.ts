@@ -59,6 +59,8 @@ export class Routing {
   readonly #routes = new Map<number | string, FibRoute>();
   #policy: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
   #scheduled: Promise<void> | undefined;
+  /** Wanted or under way: until they are done the kernel is behind. */
+  #passes = 0;
   #problems: FibResult['problems'] = [];
   #closed = false;
 
@@ -169,7 +171,7 @@ export class Routing {
 
   /** What the kernel does not hold as wanted, first sentence. */
   get problem(): string | undefined {
-    return this.#problems[0]?.message;
+    return this.#problems[0]?.message ?? (this.#passes > 0 ? 'routes are on their way into the kernel' : undefined);
   }
 
   /** A result of a repair that nobody asked for. */
@@ -193,11 +195,16 @@ export class Routing {
 
   /** Changes of one turn of the event loop share one pass; a burst of UPDATEs must not cost one pass each. */
   #apply(): Promise<void> {
-    this.#scheduled ??= Promise.resolve().then(async () => {
-      this.#scheduled = undefined;
-      if (!this.#closed) this.#note(await this.#deps.applier.apply(this.#fibInput()));
-    });
+    this.#scheduled ??= this.#pass();
     return this.#scheduled;
+  }
+
+  async #pass(): Promise<void> {
+    this.#passes++;
+    await Promise.resolve(); // the rest of this turn's changes
+    this.#scheduled = undefined;
+    if (!this.#closed) this.#note(await this.#deps.applier.apply(this.#fibInput()));
+    this.#passes--;
   }
 
   #change(tunnelInterface: string, change: Partial<FibTunnel>): void {

@@ -1,6 +1,6 @@
 import type { CryptoProvider, Random } from '../crypto/types.ts';
-import { IkeConnection } from '../ike/index.ts';
-import type { IkeInput, IkeOutput, IkeView } from '../ike/types.ts';
+import { describeEspSuite, IkeConnection } from '../ike/index.ts';
+import type { EspSuite, IkeInput, IkeOutput, IkeView } from '../ike/types.ts';
 import type { Clock } from '../io/clock.ts';
 import {
   DataPlaneError,
@@ -50,12 +50,14 @@ export interface TunnelEvents {
 /** An installed CHILD_SA with its live counters. */
 export interface InstalledChild {
   readonly pair: EspSaPair;
+  /** `AES_GCM_16_256` */
+  readonly suite: string;
   readonly since: Instant;
   readonly inbound: SaCounters;
   readonly outbound: SaCounters;
 }
 
-type ReceivingChild = Pick<InstalledChild, 'pair' | 'inbound'>;
+type ReceivingChild = Pick<InstalledChild, 'pair' | 'suite' | 'inbound'>;
 
 interface Open {
   readonly kind: 'open';
@@ -221,9 +223,9 @@ export class Tunnel {
       case 'keys':
         return this.#deps.keyExport?.ike(output.ike);
       case 'child-up':
-        return this.#install(open, output.child);
+        return this.#install(open, output.child, output.suite);
       case 'child-inbound':
-        return this.#receive(open, output.child);
+        return this.#receive(open, output.child, output.suite);
       case 'child-outbound':
         return this.#send(open, output.spiIn);
       case 'child-down':
@@ -234,14 +236,15 @@ export class Tunnel {
   }
 
   /** Inbound first, so that nothing the peer sends on the new SA is lost; then our own traffic moves over. */
-  #install(open: Open, pair: EspSaPair): void {
-    this.#receive(open, pair);
+  #install(open: Open, pair: EspSaPair, suite: EspSuite): void {
+    this.#receive(open, pair, suite);
     this.#send(open, pair.inbound.spi);
   }
 
-  #receive(open: Open, pair: EspSaPair): void {
+  #receive(open: Open, pair: EspSaPair, suite: EspSuite): void {
     this.#deps.keyExport?.child(pair);
-    open.receiving.set(pair.inbound.spi, { pair, inbound: open.device.addInbound(pair.inbound) });
+    const inbound = open.device.addInbound(pair.inbound);
+    open.receiving.set(pair.inbound.spi, { pair, suite: describeEspSuite(suite), inbound });
   }
 
   /** From now on through this one. */
@@ -249,10 +252,10 @@ export class Tunnel {
     const child = open.receiving.get(spiIn);
     if (child === undefined) return;
     open.receiving.delete(spiIn);
-    const { pair, inbound } = child;
+    const { pair } = child;
     const outbound = open.device.setOutbound(pair);
     if (open.children.length === 0) open.device.setCarrier(true);
-    open.children.push({ pair, since: this.#deps.clock.now(), inbound, outbound });
+    open.children.push({ ...child, since: this.#deps.clock.now(), outbound });
     open.delayMs = 0;
     if (open.children.length === 1) this.#events.onUp(this);
   }

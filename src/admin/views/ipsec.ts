@@ -7,8 +7,9 @@ import { hexSpi } from './units.ts';
 /** Tunnel counters that are reasons for a drop, as /v1/ipsec/sas names them. */
 const DROP = /^(tx|rx)_drop_/;
 
+/** Per tunnel the SA that sends comes first; those after it only drain. */
 export function saViews(agent: Agent): SaView[] {
-  return agent.paths.flatMap((path) => path.tunnel.children.map((child) => saView(agent, path, child)));
+  return agent.paths.flatMap((path) => path.tunnel.children.toReversed().map((child) => saView(agent, path, child)));
 }
 
 function saView(agent: Agent, path: Path, child: InstalledChild): SaView {
@@ -21,7 +22,7 @@ function saView(agent: Agent, path: Path, child: InstalledChild): SaView {
     interface: path.spec.interface,
     spi_in: hexSpi(pair.inbound.spi),
     spi_out: hexSpi(pair.outbound.spi),
-    suite: current?.suite ?? '',
+    suite: child.suite,
     esn: pair.inbound.esn,
     replay_window: path.spec.link.ipsec.replayWindow,
     age_s: Math.floor(ageMs / 1000),

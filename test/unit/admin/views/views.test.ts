@@ -62,7 +62,7 @@ describe('neighbours', () => {
 describe('SAs', () => {
   it('show live counters, and drops by reason', () => {
     const [tunnel] = world.addon.tunnels;
-    const inbound = tunnel?.inboundCounters[0];
+    const inbound = tunnel?.inboundCounters.at(-1);
     if (tunnel === undefined || inbound === undefined) throw new Error('no SA was installed');
     inbound[SA_COUNTERS.indexOf('bytes')] = 1_234_567_890_123n;
     inbound[SA_COUNTERS.indexOf('drop_replay')] = 3n;
