@@ -4,6 +4,7 @@ import type { Random } from '../crypto/types.ts';
 import type { Clock } from '../io/clock.ts';
 import { formatIp, type Prefix } from '../lib/ip.ts';
 import type { Instant } from '../lib/time.ts';
+import type { Alarms } from './alarms.ts';
 import { BgpPeer, type BgpTransport, type BgpTransportHandlers } from './bgp-peer.ts';
 import type { EventLog } from './event-log.ts';
 import type { KernelSettings } from './kernel-settings.ts';
@@ -19,6 +20,7 @@ export interface PathDeps extends TunnelDeps {
   /** Opens a TCP connection to port 179 of the peer, bound to the tunnel's device and our BGP address. */
   readonly dial: (spec: TunnelSpec, config: BgpConfig, handlers: BgpTransportHandlers) => BgpTransport;
   readonly kernel: KernelSettings;
+  readonly alarms: Alarms;
 }
 
 /**
@@ -62,6 +64,7 @@ export class Path {
 
   tick(now: Instant): void {
     this.tunnel.tick(now);
+    this.#watchRekey();
   }
 
   /** Tells the peers why (Cease); their last words still need the tunnel, so it stops separately. */
@@ -71,6 +74,7 @@ export class Path {
   }
 
   stopTunnel(): void {
+    this.#deps.alarms.clear(`rekey-${this.spec.name}`);
     for (const peer of this.peers) {
       peer.close();
       this.#deps.routing.removePeer(formatIp(peer.config.peerAddress));
@@ -122,6 +126,14 @@ export class Path {
     this.#say(level, 'tunnel-down', `tunnel to ${formatIp(this.spec.endpoint)} is down: ${reason}`);
     void this.#deps.routing.setUp(this.spec.interface, false);
     for (const peer of this.peers) peer.stop(CeaseSubcode.OtherConfigurationChange, `tunnel down: ${reason}`, true);
+  }
+
+  /** The tunnel works until its SA expires: time to act on a refused rekey, which nothing else would show. */
+  #watchRekey(): void {
+    const code = `rekey-${this.spec.name}`;
+    const refused = this.tunnel.ike?.rekeyError;
+    if (refused === undefined) this.#deps.alarms.clear(code);
+    else if (this.#deps.alarms.raise(code, 'warning', refused)) this.#say('warn', 'rekey-refused', refused);
   }
 
   #say(level: 'info' | 'warn' | 'error', kind: string, message: string): void {

@@ -5,6 +5,7 @@ import { KernelSettings } from '../../../src/agent/kernel-settings.ts';
 import { Path, type PathDeps } from '../../../src/agent/path.ts';
 import { Routing } from '../../../src/agent/routing.ts';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
+import type { IkeConfig } from '../../../src/ike/types.ts';
 import { ip } from '../../../src/lib/ip.ts';
 import { SeededRandom } from '../../sim/clock.ts';
 import { FakeAddon } from './fake-addon.ts';
@@ -57,6 +58,23 @@ describe('Path', () => {
     ).toBe('info');
   });
 
+  it('raises an alarm within a minute when the peer has another PFS group, and takes it back with the tunnel', async () => {
+    const { alarms, path, run } = setUp({
+      espSuites: [{ encryption: 'gcmAes256', pfsGroup: 14 }],
+      acceptPfsGroups: [14],
+    });
+    await run(2);
+    expect(alarms.list()).toEqual([]);
+    await run(58);
+    expect(path.tunnel.children.length).toBeGreaterThan(0);
+    expect(alarms.list()).toMatchObject([
+      { code: 'rekey-fiber/1', severity: 'warning', message: expect.stringMatching(/PFS/) },
+    ]);
+    path.stopSessions('stopping');
+    path.stopTunnel();
+    expect(alarms.list()).toEqual([]);
+  });
+
   it('leaves nothing of itself in routing when it stops', async () => {
     const { kernel, path, routing, run } = setUp();
     await run(2);
@@ -80,26 +98,28 @@ class RecordingRouting extends Routing {
   }
 }
 
-function setUp() {
+function setUp(gateway: Partial<IkeConfig> = {}) {
   const clock = new ManualClock();
   const log = new EventLog(() => clock.wall());
   const deviceCalls: string[] = [];
   const calls: string[] = [];
   const addon = new FakeAddon(deviceCalls);
   deviceCalls.push = (...words) => (words[0]?.includes('setCarrier') ? calls.push(...words) : 0);
-  const far = new FarEnds(addon, clock);
+  const far = new FarEnds(addon, clock, gateway);
   const kernel = new FakeKernel();
   const routing = new RecordingRouting({ clock, log, applier: kernel }, calls);
   const sysctl = { set: async () => undefined, restore: async () => undefined };
+  const alarms = new Alarms(() => clock.wall());
   const deps: PathDeps = {
     addon: addon.asAddon,
+    alarms,
     clock,
     crypto: nodeCrypto,
     dial: (spec, { peerAddress }) => {
       calls.push(`dial ${spec.name} ${peerAddress.bytes.join('.')}`);
       return { write: nothing, end: nothing, abort: () => void calls.push('abort') };
     },
-    kernel: new KernelSettings(sysctl, new Alarms(() => clock.wall()), log),
+    kernel: new KernelSettings(sysctl, alarms, log),
     keyExport: undefined,
     log,
     random: new SeededRandom(1),
@@ -115,7 +135,7 @@ function setUp() {
     }
     await clock.advance(10);
   };
-  return { calls, far, kernel, log, path, routing, run };
+  return { alarms, calls, far, kernel, log, path, routing, run };
 }
 
 const nothing = (): void => undefined;
