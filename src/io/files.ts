@@ -138,7 +138,8 @@ async function using<T>(file: FileHandle, work: (file: FileHandle) => Promise<T>
   }
 }
 
-function fileError(error: unknown, path: string, action: string): FileError {
+/** An error of the file system as a sentence: what failed and what to do. */
+export function fileError(error: unknown, path: string, action: string): FileError {
   const errno = errnoOf(error);
   const remedy = errno === undefined ? undefined : REMEDIES[errno];
   const reason = remedy ?? (error instanceof Error ? error.message : String(error));
