@@ -1,6 +1,6 @@
 import type { Random } from '../crypto/types.ts';
 import type { EspSaPair } from '../lib/esp-sa.ts';
-import { after, type Instant, TimerTable } from '../lib/time.ts';
+import { after, earliest, type Instant, TimerTable } from '../lib/time.ts';
 import { type ChildSa, type ChildTerms, espSaPair } from './child-sa.ts';
 import type { ReplacedChild } from './exchanges/create-child.ts';
 import type { Outcome } from './exchanges/exchange.ts';
@@ -94,8 +94,10 @@ export class ChildSas {
   /** The first one, from IKE_AUTH: used at once. */
   first(terms: ChildTerms, where: Where, now: Instant): void {
     this.#use(this.#add(terms, where, 'in-use', now));
-    if (this.#config.pfsProof === true && terms.suite.pfsGroup !== 'none')
-      this.#timers.set(`soft ${terms.spiIn}`, after(now, jitter(this.#random, PFS_PROOF_MS)));
+    if (this.#config.pfsProof !== true || terms.suite.pfsGroup === 'none') return;
+    const proofAt = after(now, jitter(this.#random, PFS_PROOF_MS));
+    const soft = `soft ${terms.spiIn}` as const;
+    this.#timers.set(soft, earliest(this.#timers.get(soft), proofAt) ?? proofAt);
   }
 
   /** Our rekey of this one is on its way. */

@@ -295,6 +295,14 @@ describe('PFS', () => {
     );
     expectOnePair(pair);
   });
+
+  test('the proof never waits beyond a lifetime that is shorter', () => {
+    const pair = established({ initiator: { pfsProof: true, childLifetimeMs: 10_000 } });
+    pair.clock.advance(60_000);
+    const ends = pair.initiator.all('child-down').map(({ reason }) => reason);
+    expect(ends.length).toBeGreaterThan(3);
+    expect(new Set(ends)).toEqual(new Set(['replaced by a rekey']));
+  });
 });
 
 test('rekeys in quick succession succeed, and what they leave behind is bounded', () => {
