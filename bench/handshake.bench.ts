@@ -44,9 +44,10 @@ try {
   await daemon.stop();
   const tunwright = await durations(branch, async () => {
     daemon.restart();
-    await eventually('the tunnel is up', 10_000, async () =>
-      (await daemon.tunnels()).every(({ state }) => state === 'established'),
-    );
+    await eventually('the tunnel is up', 10_000, async () => {
+      const [tunnel] = await daemon.tunnels();
+      return tunnel?.state === 'established';
+    });
     await daemon.stop();
     await gone();
   });
