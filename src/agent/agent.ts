@@ -107,22 +107,25 @@ export class Agent {
   }
 
   async #stop(): Promise<void> {
-    const { routing, kernel, release } = this.#deps;
+    const { routing, kernel, log, release } = this.#deps;
     this.#cancelTick?.();
     this.#source.close();
     for (const path of this.#paths) path.stopSessions('tunwright is stopping');
     await this.#farewell();
-    await this.#finish('removing routes and rules', routing.clear());
+    const again = 'tunwrightd --cleanup does it again';
+    await this.#finish('removing routes and rules', routing.clear(), again);
     for (const path of this.#paths) path.stopTunnel();
-    await this.#finish('restoring kernel settings', kernel.restore());
+    await Promise.all([
+      this.#finish('restoring kernel settings', kernel.restore(), again),
+      this.#finish('writing the IKE history', log.close(), 'its last lines may be missing'),
+    ]);
     release();
   }
 
-  /** Resolves when `work` does, or with a word in the log when it fails or takes too long. */
-  async #finish(what: string, work: Promise<void>): Promise<void> {
+  /** Resolves when `work` does, or with a word in the log when it fails or takes too long. `otherwise`: what that means. */
+  async #finish(what: string, work: Promise<void>, otherwise: string): Promise<void> {
     const { clock, log } = this.#deps;
-    const complain = (reason: string): void =>
-      log.add('error', 'stop-incomplete', `${what}: ${reason}; tunwrightd --cleanup does it again`);
+    const complain = (reason: string): void => log.add('error', 'stop-incomplete', `${what}: ${reason}; ${otherwise}`);
     let cancel = (): void => undefined;
     const tooLong = new Promise<void>((resolve) => {
       cancel = clock.wakeAt(after(clock.now(), STOP_STEP_MS), () => {

@@ -21,6 +21,7 @@ import { Alarms } from './alarms.ts';
 import type { BgpTransport, BgpTransportHandlers } from './bgp-peer.ts';
 import { EventLog } from './event-log.ts';
 import { FibApplier } from './fib-applier.ts';
+import { keepHistory } from './history-journal.ts';
 import { KernelSettings } from './kernel-settings.ts';
 import { KeyExport } from './key-export.ts';
 import { Routing } from './routing.ts';
@@ -58,6 +59,7 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
   const log = new EventLog(clock.wall);
   const alarms = new Alarms(clock.wall);
   const directory = await StateDirectory.open(stateDirectory);
+  await keepHistory(directory.path, clock, log, alarms);
   const state = await StateStore.open(directory);
   const netlink = new NetlinkSocket(addon, {
     protocol: NETLINK_ROUTE,

@@ -1,4 +1,7 @@
 import type { IkeHistoryEvent } from '../ike/types.ts';
+import type { Journal } from '../io/journal.ts';
+import { IkeHistory } from './ike-history.ts';
+import type { IkeHistoryRow } from './ike-history-row.ts';
 
 /** One line of what happened, for people: shown by `tunwright event` and written to the log. */
 export interface AgentEvent {
@@ -11,19 +14,16 @@ export interface AgentEvent {
   readonly level: 'info' | 'warn' | 'error';
 }
 
-export interface IkeHistoryRow extends IkeHistoryEvent {
-  readonly time: Date;
-  readonly tunnel: string;
-}
-
 const EVENTS_KEPT = 2_000;
-const HISTORY_KEPT = 1_000;
 
-/** Bounded memory of events and IKE exchanges; the oldest fall out. Listeners hear each event once. */
+/**
+ * Bounded memory of events, the oldest fall out, and of IKE exchanges, which a journal can carry over restarts. Listeners
+ * hear each event once.
+ */
 export class EventLog {
   readonly #wall: () => Date;
   readonly #events: AgentEvent[] = [];
-  readonly #history: IkeHistoryRow[] = [];
+  readonly #history = new IkeHistory();
   readonly #listeners = new Set<(event: AgentEvent) => void>();
   #nextId = 1;
 
@@ -33,12 +33,13 @@ export class EventLog {
 
   add(level: AgentEvent['level'], kind: string, message: string, tunnel?: string): void {
     const event = { id: this.#nextId++, time: this.#wall(), kind, tunnel, message, level };
-    push(this.#events, event, EVENTS_KEPT);
+    this.#events.push(event);
+    if (this.#events.length > EVENTS_KEPT) this.#events.shift();
     for (const listener of this.#listeners) listener(event);
   }
 
   addExchange(tunnel: string, exchange: IkeHistoryEvent): void {
-    push(this.#history, { ...exchange, tunnel, time: this.#wall() }, HISTORY_KEPT);
+    this.#history.add({ ...exchange, tunnel, time: this.#wall() });
     const { direction, reason, result } = exchange;
     const ordinary = result === 'retry' || (result === 'ok' && (direction === 'in' || reason === ''));
     if (!ordinary) this.add('warn', 'ike-exchange', `${exchange.exchange} ${result}: ${reason}`, tunnel);
@@ -51,17 +52,21 @@ export class EventLog {
 
   /** Newest first. */
   history(filter: { readonly tunnel: string | undefined; readonly limit: number }): readonly IkeHistoryRow[] {
-    const rows = this.#history.filter((row) => filter.tunnel === undefined || row.tunnel === filter.tunnel);
-    return rows.slice(Math.max(0, rows.length - filter.limit)).reverse();
+    return this.#history.rows(filter);
+  }
+
+  /** Continues the history of earlier runs: `records` are what they wrote. Call it before the first exchange. */
+  recallHistory(records: readonly unknown[], journal: Pick<Journal, 'append' | 'close'>): void {
+    this.#history.recall(records, journal);
+  }
+
+  /** Writes out what is still on its way. Never rejects. */
+  close(): Promise<void> {
+    return this.#history.close();
   }
 
   subscribe(listener: (event: AgentEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
-}
-
-function push<T>(ring: T[], item: T, kept: number): void {
-  ring.push(item);
-  if (ring.length > kept) ring.splice(0, ring.length - kept);
 }

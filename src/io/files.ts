@@ -152,6 +152,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EACCES: 'permission denied; give the user of the daemon access to it and to the directories above',
   EPERM: 'operation not permitted; check the owner and the attributes of the file',
   EISDIR: 'it is a directory; a file is expected',
+  EEXIST: 'something else has this name; move it out of the way',
   ENOTDIR: 'a part of the path is not a directory',
   ENOSPC: 'no space left on the device; free some',
   EROFS: 'the file system is read-only; use a writable directory',

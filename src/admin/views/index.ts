@@ -1,5 +1,6 @@
 import type { Agent } from '../../agent/agent.ts';
-import type { AgentEvent, IkeHistoryRow } from '../../agent/event-log.ts';
+import type { AgentEvent } from '../../agent/event-log.ts';
+import type { IkeHistoryRow } from '../../agent/ike-history-row.ts';
 import type { AgentViews, EventView, IkeHistoryView } from '../wire.ts';
 import { neighborViews, receivedView } from './bgp.ts';
 import { saViews } from './ipsec.ts';

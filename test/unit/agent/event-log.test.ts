@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Alarms } from '../../../src/agent/alarms.ts';
 import { EventLog } from '../../../src/agent/event-log.ts';
 import type { IkeHistoryEvent } from '../../../src/ike/types.ts';
+import { exchange } from './exchange.ts';
 import { ManualClock } from './manual-clock.ts';
 
 describe('EventLog', () => {
@@ -74,17 +75,3 @@ function setUp() {
   const clock = new ManualClock();
   return { clock, log: new EventLog(() => clock.wall()) };
 }
-
-const exchange = (changes: Partial<IkeHistoryEvent>): IkeHistoryEvent => ({
-  exchange: 'IKE_AUTH',
-  direction: 'out',
-  messageId: 1,
-  result: 'ok',
-  reason: '',
-  spiI: '0102030405060708',
-  spiR: '1112131415161718',
-  proposal: 'AES_GCM_16_256',
-  peer: '198.51.100.20',
-  durationMs: 12,
-  ...changes,
-});
