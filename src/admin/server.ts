@@ -49,6 +49,7 @@ function createAdminServer(options: AdminOptions): Server {
   const server = createServer(limits, (request, response) => {
     const reply = guarded(options, request);
     if (reply.kind === 'json') return sendJson(response, reply);
+    if (request.method === 'HEAD') return sendJson(response, { kind: 'json', status: 200, body: {} });
     if (streams >= MAX_STREAMS)
       return sendJson(response, refuse(503, 'busy', `all ${MAX_STREAMS} event streams are taken: close one`));
     streams++;
@@ -80,8 +81,9 @@ function answer(options: AdminOptions, request: IncomingMessage): Reply {
     return refuse(404, 'not-found', `no such path: expected one of ${known}`);
   }
   const { route, params } = found;
-  if (request.method !== route.method) {
-    return refuse(405, 'method-not-allowed', `${route.path} takes ${route.method}, got ${request.method}`);
+  const { method } = request;
+  if (method !== route.method && method !== 'HEAD') {
+    return refuse(405, 'method-not-allowed', `${route.path} takes ${route.method}, got ${method}`);
   }
   const access = callerAccess(options, request);
   if (access === undefined || (route.access === 'write' && access === 'read')) {
@@ -108,7 +110,8 @@ function callerAccess(options: AdminOptions, { socket }: IncomingMessage): Acces
 
 function sendJson(response: ServerResponse, { status, body }: JsonReply): void {
   const text = `${JSON.stringify(body)}\n`;
-  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+  const allow = status === 405 ? { allow: 'GET, HEAD' } : {};
+  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store', ...allow };
   // After a refusal the rest of the request is of no interest.
   response.writeHead(status, status < 400 ? headers : { ...headers, connection: 'close' });
   response.end(text);

@@ -169,9 +169,10 @@ export class Routing {
     return { received: adjRibIn?.size ?? 0, accepted: adjRibIn?.accepted ?? 0 };
   }
 
-  /** What the kernel does not hold as wanted, first sentence. */
-  get problem(): string | undefined {
-    return this.#problems[0]?.message ?? (this.#passes > 0 ? 'routes are on their way into the kernel' : undefined);
+  /** What the kernel does not hold as wanted for one tunnel, first sentence. */
+  problem(tunnelInterface: string): string | undefined {
+    const own = this.#problems.find((problem) => (problem.interface ?? tunnelInterface) === tunnelInterface);
+    return own?.message ?? (this.#passes > 0 ? 'routes are on their way into the kernel' : undefined);
   }
 
   /** A result of a repair that nobody asked for. */

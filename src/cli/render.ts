@@ -47,7 +47,22 @@ export const plain = (text: string): string => text.replace(/\p{Cc}+/gu, ' ');
 /** Aligned `name  value` lines. */
 export function fields(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
-  return pairs.map(([name, value]) => `${name.padEnd(width)}${GAP}${plain(value)}\n`).join('');
+  const indent = `\n${' '.repeat(width)}${GAP}`;
+  const room = MAX_WIDTH - width - GAP.length;
+  return pairs
+    .map(([name, value]) => `${name.padEnd(width)}${GAP}${wrapped(plain(value), room).join(indent)}\n`)
+    .join('');
+}
+
+/** Lines of at most `room` characters, broken between words; a longer word has a line of its own. */
+function wrapped(text: string, room: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1);
+    if (line === undefined || line.length + 1 + word.length > room) lines.push(word);
+    else lines[lines.length - 1] = `${line} ${word}`;
+  }
+  return lines;
 }
 
 /** `45s`, `31m`, `2h`, `3d`; a dash for unknown. */

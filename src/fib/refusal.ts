@@ -13,6 +13,8 @@ export interface Refusal {
 export interface FibProblem {
   readonly code: 'FIB_INTERFACE_DOWN' | 'FIB_CHANGE_REFUSED' | 'FIB_NETLINK_FAILED' | 'FIB_INPUT_REFUSED';
   readonly message: string;
+  /** The tunnel it concerns; left out when it concerns all of them. */
+  readonly interface?: string;
 }
 
 /** True when the refused change left the kernel as wanted all the same. */
@@ -23,8 +25,11 @@ export function isHarmless({ op }: KernelChange, { code }: Refusal): boolean {
 
 export function describeRefusal(change: KernelChange, refusal: Refusal, names: InterfaceNames): FibProblem {
   const words = refusal.detail === '' ? refusal.code : `${refusal.detail} (${refusal.code})`;
-  const what = `${change.op} "${formatObject(change.object, names)}"`;
+  const { object } = change;
+  const what = `${change.op} "${formatObject(object, names)}"`;
+  const ofOneTunnel = object.kind === 'nexthop' || object.kind === 'address';
   return {
+    ...(ofOneTunnel && { interface: names(object.interfaceIndex) }),
     code: refusal.code === 'ENETDOWN' ? 'FIB_INTERFACE_DOWN' : 'FIB_CHANGE_REFUSED',
     message: `The kernel refused to ${what}: ${words}. ${remedy(change, refusal.code)}`,
   };

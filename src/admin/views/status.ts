@@ -126,7 +126,7 @@ function firstBroken(agent: Agent, path: Path): { layer: BrokenLayer; reason: st
   const ikeReason = ike?.lastError ?? `no answer from ${formatIp(path.spec.endpoint)} yet`;
   if (ike?.state !== 'established') return { layer: 'ike', reason: ikeReason };
   if (tunnel.children.length === 0) return { layer: 'child', reason: ikeReason };
-  const route = agent.routing.problem;
+  const route = agent.routing.problem(path.spec.interface);
   if (route !== undefined) return { layer: 'route', reason: route };
   for (const peer of path.peers) {
     const view = peer.view();

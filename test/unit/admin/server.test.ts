@@ -115,11 +115,21 @@ describe('paths', () => {
     expect((reply.body as { error: { message: string } }).error.message).toContain(message);
   });
 
-  it('takes no other method', async () => {
+  it('takes no other method, and says which it takes', async () => {
     expect(await get('/v1/status', {}, 'DELETE')).toMatchObject({
       status: 405,
       body: { error: { message: '/v1/status takes GET, got DELETE' } },
     });
+    const refused = await open('/v1/status', {}, 'DELETE');
+    expect(refused.resume().headers.allow).toBe('GET, HEAD');
+  });
+
+  it.each(['/healthz', '/v1/events'])('answers HEAD %s without a body', async (path) => {
+    const response = await open(path, {}, 'HEAD');
+    expect(response.statusCode).toBe(200);
+    let octets = 0;
+    for await (const chunk of response) octets += (chunk as Buffer).length;
+    expect(octets).toBe(0);
   });
 });
 

@@ -52,6 +52,7 @@ describe('FibApplier', () => {
     expect(netlink.lines().sort()).toEqual(linesOf(ONE_DOWN).sort());
     expect(problems).toEqual([
       {
+        interface: 'tw1',
         code: 'FIB_INTERFACE_DOWN',
         message:
           'The kernel refused to add "nexthop id 77001 dev tw1": Carrier for nexthop device is down (ENETDOWN). ' +

@@ -86,14 +86,22 @@ describe('IkeHistory', () => {
     );
   });
 
+  it('sees that a failure repeats itself although its numbers differ', () => {
+    const run = new Run();
+    for (const reason of ['no answer (4 requests in 7.8 s)', 'no answer (5 requests in 10.25 s)'])
+      run.add('fiber/1', { result: 'timeout', reason });
+    expect(run.written).toMatchObject([{ reason: 'no answer (4 requests in 7.8 s)' }]);
+  });
+
   it('writes what differs, what succeeds and what another tunnel says at once', () => {
     const run = new Run();
     run.add('fiber/1', FAILURE);
     run.add('fiber/1', { ...FAILURE, reason: 'no proposal chosen' });
+    run.add('fiber/1', { ...FAILURE, peer: '198.51.100.84' });
     run.add('fiber/2', FAILURE);
     for (const exchangeName of ['IKE_SA_INIT', 'CREATE_CHILD_SA', 'CREATE_CHILD_SA'] as const)
       run.add('fiber/1', { exchange: exchangeName });
-    expect(run.written).toHaveLength(6);
+    expect(run.written).toHaveLength(7);
   });
 
   it('goes on writing after the clock was set back', () => {
@@ -105,11 +113,11 @@ describe('IkeHistory', () => {
 
   it('remembers a bounded number of failures, the recent ones', () => {
     const run = new Run();
-    const fail = (reason: string): void => run.add('fiber/1', { result: 'failed', reason });
-    for (let i = 0; i < 300; i++) fail(`${i}`);
-    fail('299');
+    const fail = (i: number): void => run.add('fiber/1', { result: 'failed', reason: 'x'.repeat(i) });
+    for (let i = 0; i < 300; i++) fail(i);
+    fail(299);
     expect(run.written).toHaveLength(300);
-    fail('0');
+    fail(0);
     expect(run.written).toHaveLength(301);
   });
 });

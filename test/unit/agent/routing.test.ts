@@ -127,13 +127,30 @@ describe('Routing', () => {
     kernel.result = { changed: 0, problems: [{ code: 'FIB_CHANGE_REFUSED', message: 'refused: EPERM.' }] };
     await routing.setUp('tw0', false);
     await routing.setUp('tw0', true);
-    expect(routing.problem).toBe('refused: EPERM.');
+    expect(routing.problem('tw0')).toBe('refused: EPERM.');
     expect(log.after(0).map(({ kind, message }) => [kind, message])).toEqual([
       ['FIB_CHANGE_REFUSED', 'refused: EPERM.'],
     ]);
     kernel.result = { changed: 3, problems: [] };
     await routing.setUp('tw0', false);
-    expect(routing.problem).toBeUndefined();
+    expect(routing.problem('tw0')).toBeUndefined();
+  });
+
+  it('blames the one tunnel whose object was refused', async () => {
+    const { routing, kernel } = await bothUp();
+    const refused = { code: 'FIB_CHANGE_REFUSED', message: 'nexthop refused.', interface: 'tw1' } as const;
+    kernel.result = { changed: 1, problems: [refused] };
+    await routing.setUp('tw0', true);
+    expect(routing.problem('tw1')).toBe('nexthop refused.');
+    expect(routing.problem('tw0')).toBeUndefined();
+  });
+
+  it('is behind until the kernel has answered', async () => {
+    const { routing } = await bothUp();
+    const applied = routing.setUp('tw0', true);
+    expect(routing.problem('tw0')).toMatch(/on their way/);
+    await applied;
+    expect(routing.problem('tw0')).toBeUndefined();
   });
 
   it('blames a foreign hand for a repair, but not for the retry of what was refused before', async () => {

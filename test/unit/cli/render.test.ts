@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { age, bytes, plain, table, uptime } from '../../../src/cli/render.ts';
+import { age, bytes, fields, plain, table, uptime } from '../../../src/cli/render.ts';
 import { NOW } from './fake-io.ts';
 
 describe('units', () => {
@@ -69,5 +69,19 @@ describe('table', () => {
 describe('plain', () => {
   it('takes control codes out of foreign text', () => {
     expect(plain('\u001b]0;title\u0007red\u009b31m\r\nline')).toBe(' ]0;title red 31m line');
+  });
+});
+
+describe('fields', () => {
+  it('breaks long values between words, under their beginning and within 120 columns', () => {
+    const words = Array.from({ length: 60 }, (_, i) => `word${i}`).join(' ');
+    const lines = fields([
+      ['Short', 'value'],
+      ['Last error', words],
+    ]).split('\n');
+    expect(lines[0]).toBe('Short       value');
+    expect(lines.every((line) => line.length <= 120)).toBe(true);
+    expect(lines.slice(2, -1).every((line) => /^ {12}word/.test(line))).toBe(true);
+    expect(lines.slice(1).join(' ').replace(/\s+/g, ' ').trim()).toBe(`Last error ${words}`);
   });
 });
