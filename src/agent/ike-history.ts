@@ -75,7 +75,9 @@ export class IkeHistory {
   /** Not so when the journal got the same less than an hour ago, by a clock that may have been set meanwhile. */
   #isNews(row: IkeHistoryRow): boolean {
     if (row.result !== 'failed' && row.result !== 'timeout' && !isLivenessCheck(row)) return true;
-    const content = [row.tunnel, row.exchange, row.direction, row.result, row.reason].join(' ');
+    const content = [row.tunnel, row.peer, row.exchange, row.direction, row.result, withoutNumbers(row.reason)].join(
+      ' ',
+    );
     const time = row.time.getTime();
     const before = this.#journalled.get(content);
     if (before !== undefined && Math.abs(time - before) < REPEAT_MS) return false;
@@ -90,6 +92,9 @@ export class IkeHistory {
 /** An INFORMATIONAL exchange that said nothing, RFC 7296 §2.4; one that deleted something has a reason. */
 const isLivenessCheck = ({ exchange, result, reason }: IkeHistoryRow): boolean =>
   exchange === 'INFORMATIONAL' && result === 'ok' && reason === '';
+
+/** The same reason tells how many requests were sent in how many seconds, a bit differently each time. */
+const withoutNumbers = (reason: string): string => reason.replace(/\d+/g, '#');
 
 const isCheckOfSameSa = (row: IkeHistoryRow, other: IkeHistoryRow): boolean =>
   isLivenessCheck(other) &&
