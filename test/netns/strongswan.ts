@@ -126,12 +126,23 @@ export class StrongSwan {
     await this.swanctl('--load-all');
   }
 
+  /** Replaces the shared secret; it counts from the next IKE_AUTH on. */
+  async changePsk(psk: string): Promise<void> {
+    await writeFile(join(this.#directory, 'swanctl', 'swanctl.conf'), connectionConfig({ ...this.#options, psk }));
+    await this.swanctl('--load-all');
+  }
+
+  /** Begins a rekey, as its own timers would, and does not wait for its end. */
+  async rekey(what: 'child' | 'ike'): Promise<void> {
+    await this.swanctl('--rekey', ...(what === 'child' ? ['--child', 'any'] : ['--ike', 'gsa']));
+  }
+
   async initiate(): Promise<void> {
     await this.swanctl('--initiate', '--child', 'any', '--timeout', '15');
   }
 
-  async terminate(): Promise<void> {
-    await this.swanctl('--terminate', '--ike', 'gsa', '--timeout', '5');
+  async terminate(what: 'child' | 'ike' = 'ike'): Promise<void> {
+    await this.swanctl('--terminate', ...(what === 'child' ? ['--child', 'any'] : ['--ike', 'gsa']), '--timeout', '5');
   }
 
   async sas(): Promise<IkeSaRecord[]> {
