@@ -3,7 +3,9 @@ import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
 import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
 import { Acceptor } from './acceptor.ts';
 import type { Datagram } from './channel.ts';
-import { type DropReason, IkeSa, type IkeSaOutput, type Reached } from './ike-sa.ts';
+import { IkeSa } from './ike-sa.ts';
+import type { DropReason, IkeSaOutput, Reached } from './ike-sa-output.ts';
+import type { IkeSaView } from './ike-sa-view.ts';
 import { isZeroIkeSpi } from './spi.ts';
 import { describeIkeSuite } from './suites.ts';
 import { backoffMs, IMMEDIATE_RETRY_EVERY_MS } from './timing.ts';
@@ -298,7 +300,7 @@ export class IkeConnection {
   }
 }
 
-const NO_SA: ReturnType<IkeSa['view']> = {
+const NO_SA: IkeSaView = {
   spiI: undefined,
   spiR: undefined,
   suite: undefined,

@@ -98,7 +98,7 @@ export interface Reply {
   readonly from: Endpoint;
 }
 
-/** An exchange that we start. It writes the request and judges the response; IkeSa owns ids, resending and secrecy. */
+/** An exchange that we start. It writes the request and judges the response; OurRequests owns ids and resending. */
 export interface Exchange {
   readonly name: IkeHistoryEvent['exchange'];
   readonly type: number; // ExchangeType

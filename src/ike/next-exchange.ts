@@ -1,0 +1,41 @@
+import type { ChildSas } from './children.ts';
+import { CreateChild } from './exchanges/create-child.ts';
+import type { Exchange, ExchangeContext, IkeTerms } from './exchanges/exchange.ts';
+import { DeleteChild, DeleteIkeSa, LivenessCheck } from './exchanges/informational.ts';
+import { RekeyIke } from './exchanges/rekey-ike.ts';
+import type { IkeSaState } from './ike-sa-state.ts';
+import type { Liveness } from './liveness.ts';
+import type { Succession } from './succession.ts';
+
+/** What to ask the peer now that the window is free, the most urgent first; `undefined` for nothing. */
+export function nextExchange(
+  context: ExchangeContext,
+  state: IkeSaState,
+  children: ChildSas,
+  succession: Succession,
+  liveness: Liveness,
+): Exchange | undefined {
+  if (state.kind === 'deleting') return new DeleteIkeSa(context);
+  if (state.kind !== 'established') return undefined;
+  if (succession.heir === undefined) {
+    const exchange = nextChildExchange(context, state.terms, children);
+    if (exchange !== undefined) return exchange;
+    if (succession.takeDue()) return new RekeyIke(context, state.terms);
+  }
+  return liveness.takeDue() ? new LivenessCheck(context) : undefined;
+}
+
+function nextChildExchange(context: ExchangeContext, terms: IkeTerms, children: ChildSas): Exchange | undefined {
+  const task = children.nextTask();
+  switch (task?.kind) {
+    case 'delete':
+      return new DeleteChild(context, task.spiIn);
+    case 'create':
+      return new CreateChild(context, terms, undefined);
+    case 'rekey':
+      children.rekeyBegun(task.spiIn);
+      return new CreateChild(context, terms, task.spiIn);
+    case undefined:
+      return undefined;
+  }
+}

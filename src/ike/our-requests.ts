@@ -1,0 +1,142 @@
+import { equalIp } from '../lib/ip.ts';
+import { err, ok, type Result } from '../lib/result.ts';
+import { after, type Instant } from '../lib/time.ts';
+import type { Datagram, IkeChannel } from './channel.ts';
+import { describeMalformed } from './exchanges/answer.ts';
+import { DELETE_IKE_SA, type Exchange, type ExchangeContext, failed, type Outcome } from './exchanges/exchange.ts';
+import { requestEvent } from './history.ts';
+import type { DropReason } from './ike-sa-output.ts';
+import type { IkeSaTimers } from './ike-sa-state.ts';
+import type { Outbox } from './outbox.ts';
+import { describeEffort, type Request, RequestWindow } from './request-window.ts';
+import { REFUSAL_GRACE_MS } from './timing.ts';
+import { ExchangeType } from './wire/iana.ts';
+import type { IkeMessage, Payload } from './wire/message.ts';
+
+/**
+ * The exchanges that we start in one IKE SA, one at a time, from the request to the outcome or to the peer's silence.
+ * Books each in the history. What an outcome means is IkeSa's.
+ */
+export class OurRequests {
+  readonly #context: ExchangeContext;
+  readonly #channel: IkeChannel;
+  readonly #timers: IkeSaTimers;
+  readonly #out: Outbox;
+  readonly #window: RequestWindow;
+  /** What an unauthenticated answer to IKE_SA_INIT said against us. */
+  #suspicion: string | undefined;
+
+  constructor(context: ExchangeContext, channel: IkeChannel, timers: IkeSaTimers, out: Outbox) {
+    this.#context = context;
+    this.#channel = channel;
+    this.#timers = timers;
+    this.#out = out;
+    this.#window = new RequestWindow(context.deps.random);
+  }
+
+  get outstanding(): Request | undefined {
+    return this.#window.outstanding;
+  }
+
+  /** An unauthenticated answer to IKE_SA_INIT spoke against us, and no better one came. */
+  get suspected(): boolean {
+    return this.#suspicion !== undefined;
+  }
+
+  nextTimeout(): Instant | undefined {
+    return this.#window.nextTimeout();
+  }
+
+  begin(exchange: Exchange, now: Instant, messageId = this.#window.takeMessageId()): void {
+    const bytes = this.#channel.encode(exchange.type, false, messageId, exchange.request());
+    this.#window.begin(exchange, messageId, bytes, now);
+    this.#out.send(bytes, now);
+  }
+
+  /** One INFORMATIONAL request, if the window is free. Nobody waits for its answer. */
+  sayLast(payloads: readonly Payload[], now: Instant): void {
+    if (this.#window.outstanding !== undefined) return;
+    const messageId = this.#window.takeMessageId();
+    this.#out.send(this.#channel.encode(ExchangeType.Informational, false, messageId, payloads), now);
+  }
+
+  /** Forgets the request under way. */
+  end(): void {
+    this.#window.end();
+  }
+
+  /** A value says why the peer counts as dead. `traffic`: ESP arrived from it since the request began. */
+  timeout(traffic: boolean, now: Instant): string | undefined {
+    const due = this.#window.expire(now);
+    const request = this.#window.outstanding;
+    if (due === 'nothing' || request === undefined) return undefined;
+    if (due === 'resend') {
+      this.#out.send(request.bytes, now);
+      return undefined;
+    }
+    if (traffic) {
+      // The peer lives, only its IKE is slow. The window stays with this request.
+      const reason = `no answer yet, but traffic arrives (${describeEffort(request, now)})`;
+      this.#out.record(requestEvent(this.#channel, request, { result: 'timeout', reason }, now));
+      this.#window.restart(now);
+      this.#out.send(request.bytes, now);
+      return undefined;
+    }
+    const reason = this.#suspicion ?? `${request.exchange.silence()} (${describeEffort(request, now)})`;
+    this.#out.record(requestEvent(this.#channel, request, { result: 'timeout', reason }, now));
+    this.#window.end();
+    return reason;
+  }
+
+  /** No better answer followed an unauthenticated refusal in time: a value says what it was. */
+  graceOver(now: Instant): string | undefined {
+    const request = this.#window.outstanding;
+    const reason = this.#suspicion;
+    if (request === undefined || reason === undefined) return undefined;
+    this.#out.record(requestEvent(this.#channel, request, { result: 'failed', reason }, now));
+    this.#window.end();
+    return reason;
+  }
+
+  /** How the exchange ended; `undefined` when it goes on. An error says why the datagram was dropped. */
+  receive(message: IkeMessage, datagram: Datagram, now: Instant): Result<Outcome | undefined, DropReason> {
+    const request = this.#window.outstanding;
+    const { messageId, exchangeType, spiR } = message.header;
+    if (request === undefined || messageId !== request.messageId || exchangeType !== request.exchange.type)
+      return err('unexpected-response');
+    const { local, remote } = this.#channel;
+    const { from } = datagram;
+    if (!equalIp(from.address, remote.address)) return err('wrong-source');
+    const opened = this.#channel.open(message, datagram);
+    if (!opened.ok && opened.error.code !== 'malformed') return err(opened.error.code);
+
+    const outcome = opened.ok
+      ? request.exchange.onResponse({
+          spiR,
+          payloads: opened.value,
+          requestBytes: request.bytes,
+          responseBytes: datagram.bytes,
+          local,
+          from,
+        })
+      : failed(describeMalformed(this.#context, 'response', opened.error), DELETE_IKE_SA);
+    return ok(this.#conclude(request, outcome, now));
+  }
+
+  #conclude(request: Request, outcome: Outcome, now: Instant): Outcome | undefined {
+    if (outcome.kind === 'suspicion') {
+      this.#suspicion = outcome.reason;
+      if (this.#timers.get('grace') === undefined) this.#timers.set('grace', after(now, REFUSAL_GRACE_MS));
+      return undefined;
+    }
+    this.#timers.stop('grace');
+    this.#suspicion = undefined;
+    this.#window.end();
+    this.#out.record(requestEvent(this.#channel, request, outcome, now));
+    if (outcome.kind !== 'retry') return outcome;
+    // Only IKE_SA_INIT repeats its message id, RFC 7296 §2.2.
+    if (request.exchange.type === ExchangeType.IkeSaInit) this.begin(request.exchange, now, request.messageId);
+    else this.begin(request.exchange, now);
+    return undefined;
+  }
+}

@@ -1,0 +1,46 @@
+import { after, type Instant } from '../lib/time.ts';
+import type { IkeChannel } from './channel.ts';
+import type { IkeSaOutput } from './ike-sa-output.ts';
+import type { IkeSaTimers } from './ike-sa-state.ts';
+import { KEEPALIVE_MS } from './timing.ts';
+import type { IkeHistoryEvent } from './types.ts';
+
+/** What an IKE SA has for its owner, in order; and the keepalives that fill the gaps behind our NAT (RFC 3948 §4). */
+export class Outbox {
+  readonly #channel: IkeChannel;
+  readonly #timers: IkeSaTimers;
+  readonly #out: IkeSaOutput[] = [];
+
+  constructor(channel: IkeChannel, timers: IkeSaTimers) {
+    this.#channel = channel;
+    this.#timers = timers;
+  }
+
+  push(output: IkeSaOutput): void {
+    this.#out.push(output);
+  }
+
+  shift(): IkeSaOutput | undefined {
+    return this.#out.shift();
+  }
+
+  record(event: IkeHistoryEvent): void {
+    this.#out.push({ kind: 'history', event });
+  }
+
+  send(bytes: Uint8Array, now: Instant): void {
+    this.#out.push(this.#channel.send(bytes));
+    // Any packet keeps the mapping of our NAT open.
+    if (this.#timers.get('keepalive') !== undefined) this.startKeepalives(now);
+  }
+
+  /** From now on, when nothing else was sent for a while; again after each one. */
+  startKeepalives(now: Instant): void {
+    this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
+  }
+
+  sendKeepalive(now: Instant): void {
+    this.#out.push({ kind: 'keepalive', to: this.#channel.remote });
+    this.startKeepalives(now);
+  }
+}

@@ -1,0 +1,114 @@
+import type { Random } from '../crypto/types.ts';
+import { after, type Instant } from '../lib/time.ts';
+import type { IkeTerms } from './exchanges/exchange.ts';
+import type { IkeSa } from './ike-sa.ts';
+import type { IkeSaTimers } from './ike-sa-state.ts';
+import { isLower, lowestNonce, type Nonces } from './keymat.ts';
+import { BUSY_RETRY_MS, jitter, RETIRED_MS, rekeyRetryMs, softMs } from './timing.ts';
+
+/**
+ * When an IKE SA is rekeyed, and which IKE SA follows it (RFC 7296 §2.8, §2.18): what our rekey made takes over at once,
+ * what the peer's rekey made as soon as the peer is known to have it. Decides; the IKE SAs act.
+ */
+export class Succession {
+  readonly #sa: IkeSa;
+  readonly #timers: IkeSaTimers;
+  readonly #random: Random;
+  /** What the peer's rekey of this IKE SA made. */
+  #candidate: { readonly sa: IkeSa; readonly lowest: Uint8Array } | undefined;
+  #rekeyDue = false;
+  #failures = 0;
+  #rekeyError: string | undefined;
+
+  /** `sa`: the one to be replaced. */
+  constructor(sa: IkeSa, timers: IkeSaTimers, random: Random) {
+    this.#sa = sa;
+    this.#timers = timers;
+    this.#random = random;
+  }
+
+  /** Why the last rekey failed. */
+  get rekeyError(): string | undefined {
+    return this.#rekeyError;
+  }
+
+  /** The IKE SA is in use from now on and ends after `lifetimeMs`; its rekey is due some time before. */
+  startLifetime(lifetimeMs: number, now: Instant): void {
+    this.#timers.set('ike-soft', after(now, softMs(this.#random, lifetimeMs)));
+    this.#timers.set('ike-lifetime', after(now, lifetimeMs));
+  }
+
+  /** Why there is nothing left when the lifetime is over. */
+  describeEnd(): string {
+    const cause = this.#rekeyError === undefined ? '' : `: ${this.#rekeyError}`;
+    return `the IKE SA reached the end of its lifetime${cause}`;
+  }
+
+  /** What the peer's rekey made, unless the peer deleted it again. */
+  get heir(): IkeSa | undefined {
+    return this.#pending?.sa;
+  }
+
+  /** Our rekey begins as soon as the window is free. */
+  rekeyNow(): void {
+    this.#rekeyDue = true;
+  }
+
+  /** True once for each rekey that is due. */
+  takeDue(): boolean {
+    const due = this.#rekeyDue;
+    this.#rekeyDue = false;
+    return due;
+  }
+
+  rekeyedByUs(terms: IkeTerms, nonces: Nonces, now: Instant): void {
+    const made = this.#sa.spawn(terms, 'initiator', now);
+    const rival = this.#pending;
+    // RFC 7296 §2.8.1: the one with the lowest of the four nonces goes, deleted by whoever began it.
+    if (rival !== undefined && isLower(lowestNonce(nonces), rival.lowest)) {
+      made.sayGoodbye(now);
+      this.#timers.set('heir', after(now, RETIRED_MS));
+      return;
+    }
+    if (rival !== undefined) rival.sa.retire(now);
+    this.#sa.handOver(made, now);
+    this.#sa.sayGoodbye(now);
+  }
+
+  rekeyedByPeer(terms: IkeTerms, nonces: Nonces, now: Instant): void {
+    this.#candidate?.sa.abandon('overtaken by another rekey', false, now);
+    const sa = this.#sa.spawn(terms, 'responder', now);
+    this.#candidate = { sa, lowest: lowestNonce(nonces) };
+    this.#timers.set('heir', after(now, RETIRED_MS));
+  }
+
+  /** Our rekey came to nothing. `temporary`: the peer was busy. */
+  rekeyRefused(temporary: boolean, reason: string, now: Instant): void {
+    if (this.#pending !== undefined) return;
+    if (!temporary) this.#rekeyError = reason;
+    const waitMs = temporary ? jitter(this.#random, BUSY_RETRY_MS) : this.#retryMs();
+    this.#timers.set('ike-soft', after(now, waitMs));
+  }
+
+  /** The peer used what its rekey made. Which of two survives is open while our own rekey is under way. */
+  heirUsed(heir: IkeSa, now: Instant): void {
+    if (this.#sa.established && this.heir === heir && !this.#sa.rekeying) this.#sa.handOver(heir, now);
+  }
+
+  /** The peer began a rekey and never used what it made; this IKE SA still works. */
+  heirUnused(now: Instant): void {
+    const { heir } = this;
+    if (heir === undefined) return;
+    if (this.#sa.rekeying) return this.#timers.set('heir', after(now, RETIRED_MS));
+    heir.abandon('the peer began a rekey and did not finish it', false, now);
+    this.#timers.set('ike-soft', after(now, this.#retryMs()));
+  }
+
+  get #pending(): { readonly sa: IkeSa; readonly lowest: Uint8Array } | undefined {
+    return this.#candidate?.sa.standby ? this.#candidate : undefined;
+  }
+
+  #retryMs(): number {
+    return rekeyRetryMs(this.#random, this.#failures++);
+  }
+}
