@@ -27,12 +27,15 @@ describe.concurrent('every suite is rekeyed from either end', () => {
     const lane = idle.pop() ?? (await new Promise<RekeyedTunnel>((resolve) => waiting.push(resolve)));
     try {
       await lane.responder.accept(ikeSuite, ipsecSuite);
-      await lane.up({
-        ike: { suite: `mix${ike + 1}`, lifetime: '20s' },
-        ipsec: { suite: `mix${ipsec + 1}`, lifetime: '15s' },
-      });
-      await rekeyFromBothEnds(lane);
-      await lane.down();
+      try {
+        await lane.up({
+          ike: { suite: `mix${ike + 1}`, lifetime: '20s' },
+          ipsec: { suite: `mix${ipsec + 1}`, lifetime: '15s' },
+        });
+        await rekeyFromBothEnds(lane);
+      } finally {
+        await lane.down();
+      }
     } finally {
       const next = waiting.shift();
       if (next === undefined) idle.push(lane);
