@@ -70,6 +70,8 @@ interface Open {
   readonly receiving: Map<number, ReceivingChild>;
   /** Packets seen by the last tick, by inbound SPI. */
   readonly packetsSeen: Map<number, bigint>;
+  /** When the data plane last sent, as of the last tick. */
+  lastSentMs: bigint;
   /** What was waited before; zero once a CHILD_SA is in use. */
   delayMs: number;
 }
@@ -119,7 +121,7 @@ export class Tunnel {
     return this.#state.kind === 'closed' ? this.#state : undefined;
   }
 
-  /** Called about once a second: opens when the WAN allows, follows its address, reports inbound traffic to IKE. */
+  /** Called about once a second: opens when the WAN allows, follows its address, reports traffic to IKE. */
   tick(now: Instant): void {
     const state = this.#state;
     if (state.kind === 'stopped') return;
@@ -133,12 +135,23 @@ export class Tunnel {
       this.#close(state, 'wan', `WAN ${this.spec.wan.name} (${this.spec.wan.interface}) ${became}`, now);
       return;
     }
-    for (const { pair, inbound } of [...state.children, ...state.receiving.values()]) {
+    this.#reportTraffic(state);
+  }
+
+  /** Tells IKE which SAs received since the last tick, or that we have sent into silence. */
+  #reportTraffic(open: Open): void {
+    let heard = false;
+    for (const { pair, inbound } of [...open.children, ...open.receiving.values()]) {
       const { spi } = pair.inbound;
-      if (inbound.packets === (state.packetsSeen.get(spi) ?? 0n)) continue;
-      state.packetsSeen.set(spi, inbound.packets);
-      state.reactor.feed({ kind: 'inbound-traffic', spiIn: spi });
+      if (inbound.packets === (open.packetsSeen.get(spi) ?? 0n)) continue;
+      open.packetsSeen.set(spi, inbound.packets);
+      heard = true;
+      open.reactor.feed({ kind: 'inbound-traffic', spiIn: spi });
     }
+    const sent = open.children.at(-1)?.outbound;
+    const sentInto = sent !== undefined && sent.last_used_ms !== open.lastSentMs;
+    open.lastSentMs = sent?.last_used_ms ?? 0n;
+    if (sentInto && !heard) open.reactor.feed({ kind: 'outbound-traffic' });
   }
 
   /** Says goodbye to the peer (DELETE) and removes the device. Nothing happens on this tunnel afterwards. */
@@ -203,6 +216,7 @@ export class Tunnel {
         children: [],
         receiving: new Map(),
         packetsSeen: new Map(),
+        lastSentMs: 0n,
         delayMs,
       };
       return open;

@@ -76,6 +76,9 @@ export class IkeConnection {
       case 'inbound-traffic':
         this.#current?.inboundTraffic(input.spiIn, now);
         break;
+      case 'outbound-traffic':
+        this.#current?.outboundTraffic();
+        break;
       case 'rekey':
         this.#current?.rekey(input.what, now);
         break;

@@ -118,6 +118,11 @@ export class IkeSa {
     this.#beginNext(now);
   }
 
+  /** ESP left and none came back. */
+  outboundTraffic(): void {
+    if (this.established) this.#liveness.unanswered();
+  }
+
   /** Rekeys as soon as the window is free. */
   rekey(what: 'ike' | 'child', now: Instant): void {
     if (!this.established) return;

@@ -1,5 +1,6 @@
 import { after, type Instant } from '../lib/time.ts';
 import type { IkeSaTimers } from './ike-sa-state.ts';
+import { UNANSWERED_MS } from './timing.ts';
 
 /** When the peer was last heard, and when to ask whether it is still there (RFC 7296 §2.4). */
 export class Liveness {
@@ -27,6 +28,13 @@ export class Liveness {
   /** The next check is one interval from now. */
   postpone(now: Instant): void {
     this.#timers.set('liveness', after(now, this.#intervalMs));
+  }
+
+  /** We send and hear nothing: do not wait for the end of the interval. */
+  unanswered(): void {
+    const soon = after(this.#lastInbound, UNANSWERED_MS);
+    const planned = this.#timers.get('liveness');
+    if (planned !== undefined && soon < planned) this.#timers.set('liveness', soon);
   }
 
   /** The interval is over. `asking`: a request under way asks the same question. */

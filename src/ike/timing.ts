@@ -5,6 +5,8 @@ import type { Random } from '../crypto/types.ts';
  * 7.5 s on average and 9 s at most, so that a dead peer is known in under 10 s.
  */
 export const RETRANSMIT_AFTER_MS: readonly number[] = [500, 1000, 2000, 4000];
+/** Sending into silence for so long asks the peer at once whether it is there. */
+export const UNANSWERED_MS = 500;
 /** How long an unauthenticated refusal of IKE_SA_INIT may be contradicted by a better answer. */
 export const REFUSAL_GRACE_MS = 2_000;
 /** A responder forgets a peer that does not authenticate in this time. */

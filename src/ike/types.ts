@@ -71,6 +71,8 @@ export type IkeInput =
   | { readonly kind: 'datagram'; readonly localPort: 500 | 4500; readonly from: Endpoint; readonly bytes: Uint8Array }
   /** ESP arrived since the last input: counts as liveness. `spiIn`: on which SA; after a peer's rekey, that one is in use. */
   | { readonly kind: 'inbound-traffic'; readonly spiIn?: number }
+  /** ESP left since the last input and none came: if the peer is gone, this traffic is being lost. */
+  | { readonly kind: 'outbound-traffic' }
   /** Rekeys now what a lifetime would rekey later. */
   | { readonly kind: 'rekey'; readonly what: 'ike' | 'child' }
   | { readonly kind: 'timeout' }

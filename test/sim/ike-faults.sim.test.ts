@@ -118,6 +118,28 @@ describe('a peer that is not there', () => {
     expect(pair.initiator.view.state).not.toBe('established');
   });
 
+  test('is known in under 10 s while we send, however long the interval', () => {
+    const pair = new IkePair({ initiator: { dpdIntervalMs: 3_600_000 } }).start().establish();
+    pair.responder.kill();
+    const died = pair.clock.now;
+    while (pair.initiator.view.state === 'established' && pair.clock.now - died < 60_000) {
+      pair.clock.advance(100);
+      pair.initiator.feed({ kind: 'outbound-traffic' });
+    }
+    expect(pair.clock.now - died).toBeLessThan(10_000);
+  });
+
+  test('traffic in one direction costs a check now and then, not the tunnel', () => {
+    const pair = new IkePair().start().establish();
+    const before = pair.network.sent.length;
+    for (let i = 0; i < 60; i++) {
+      pair.clock.advance(1_000);
+      pair.initiator.feed({ kind: 'outbound-traffic' });
+    }
+    expect(pair.initiator.view.state).toBe('established');
+    expect(pair.network.sent.length - before).toBeLessThanOrEqual(2 * 60);
+  });
+
   test('traffic spares the liveness check', () => {
     const pair = new IkePair({ responder: { dpdIntervalMs: 3_600_000 } }).start().establish();
     const before = pair.network.sent.length;

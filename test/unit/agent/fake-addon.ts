@@ -59,6 +59,7 @@ export class FakeTunnel implements NativeTunnel {
   readonly counters = new BigUint64Array(TUNNEL_COUNTERS.length);
   readonly options: NativeTunnelOptions;
   readonly inboundCounters: BigUint64Array[] = [];
+  readonly outboundCounters: BigUint64Array[] = [];
   closed = false;
   readonly #addon: FakeAddon;
   readonly #onEvent: (event: NativeTunnelEvent) => void;
@@ -86,7 +87,9 @@ export class FakeTunnel implements NativeTunnel {
   }
   setOutbound(): BigUint64Array {
     this.#called('setOutbound');
-    return new BigUint64Array(SA_COUNTERS.length);
+    const counters = new BigUint64Array(SA_COUNTERS.length);
+    this.outboundCounters.push(counters);
+    return counters;
   }
   clearOutbound(): void {
     this.#called('clearOutbound');

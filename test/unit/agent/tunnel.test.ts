@@ -103,6 +103,18 @@ describe('Tunnel', () => {
     expect(tunnel.problem?.reason).toBe('WAN fiber (eth0) has no address any more');
   });
 
+  it('notices within seconds that it sends into silence', async () => {
+    const { addon, far, run, tunnel } = setUp();
+    await run(2);
+    far.silent.add('198.51.100.20');
+    for (let second = 1; second <= 10; second++) {
+      addon.last.outboundCounters.at(-1)?.fill(BigInt(second * 1_000));
+      await run(1);
+    }
+    expect(tunnel.children).toEqual([]);
+    expect(tunnel.ike?.state).not.toBe('established');
+  });
+
   it('tries again with growing waits when the kernel refuses the device, and logs the sentence once', async () => {
     const { addon, calls, log, run, tunnel } = setUp();
     addon.failing.set('openTunnel', refusal('ENOENT', 'open /dev/net/tun'));
