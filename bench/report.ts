@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { run } from '../test/netns/process.ts';
 import { ROOT } from '../test/netns/repository.ts';
 
-/** One row: what was measured several times. */
+/** One row: what was measured several times. `measure: contender` where there are several of both. */
 export interface Series {
   readonly name: string;
   readonly unit: string;
@@ -43,7 +43,9 @@ function spread(values: readonly number[]): number[] {
 
 function ratio(row: Series, all: readonly Series[]): string {
   const base = all.find(({ name }) => name === row.against);
-  return base === undefined ? '' : `${(median(row.values) / median(base.values)).toFixed(2)} × ${base.name}`;
+  return base === undefined
+    ? ''
+    : `${(median(row.values) / median(base.values)).toFixed(2)} × ${base.name.replace(/^.*: /, '')}`;
 }
 
 function short(value: number): string {

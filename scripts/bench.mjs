@@ -2,7 +2,7 @@
 /** `npm run bench -- NAME`: set up, then one benchmark; prints a table and writes bench/results/NAME.json. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { installPeers, whyNoNamespaceTests } from './peers.mjs';
+import { BENCH_PACKAGES, installPeers, whyNoNamespaceTests } from './peers.mjs';
 import { main, ROOT, run, StepError, step } from './steps.mjs';
 
 await main('bench', async () => {
@@ -20,8 +20,9 @@ await main('bench', async () => {
   if (obstacle !== undefined) throw new StepError(`the benches run in network namespaces, and ${obstacle}`);
   const { code } = await run(process.execPath, ['scripts/setup.mjs'], { show: true });
   if (code !== 0) throw new StepError('nothing was measured, because the set-up failed');
-  await step('real peers', installPeers);
+  await step('real peers', () => installPeers(BENCH_PACKAGES));
   await step('bench', compile);
+  await step('bench programs', buildPrograms);
   const measured = await run(process.execPath, [`.setup/bench/bench/${name}.bench.js`, ...args], { show: true });
   if (measured.code !== 0) throw new StepError(`${name} did not finish`);
 });
@@ -34,4 +35,11 @@ async function compile() {
   ]);
   if (code !== 0) throw new StepError('the benches do not compile', output);
   return 'compiled';
+}
+
+/** The load generator and the relay that some benches run. */
+async function buildPrograms() {
+  const { code, output } = await run('make', ['-s', '-C', 'bench/programs']);
+  if (code !== 0) throw new StepError('the programs of the benches do not build', output);
+  return 'built';
 }

@@ -18,6 +18,9 @@ const PACKAGES = [
   ...['libssl-dev', 'make'],
 ];
 
+/** Tunnels that the benches measure us beside. */
+export const BENCH_PACKAGES = ['openvpn', 'wireguard-go', 'wireguard-tools'];
+
 /** @returns {string | undefined} why this machine cannot run the namespace tests; undefined: it can */
 export function whyNoNamespaceTests() {
   if (process.getuid?.() !== 0) return 'they need root: run `sudo npm test`';
@@ -29,9 +32,12 @@ export function whyNoNamespaceTests() {
   return undefined;
 }
 
-/** Installs the packages that are missing. */
-export async function installPeers() {
-  const missing = await missingPackages();
+/**
+ * Installs the packages that are missing.
+ * @param {readonly string[]} more besides those of the namespace tests
+ */
+export async function installPeers(more = []) {
+  const missing = await missingPackages([...PACKAGES, ...more]);
   if (missing.length === 0) return 'up to date';
   const first = await aptGet(['install', ...missing]);
   if (first.code !== 0) {
@@ -43,16 +49,17 @@ export async function installPeers() {
   return `installed ${missing.length} packages`;
 }
 
-async function missingPackages() {
+/** @param {readonly string[]} names */
+async function missingPackages(names) {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own placeholders
-  const { output } = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Abbrev}\n', ...PACKAGES]);
+  const { output } = await run('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Abbrev}\n', ...names]);
   const installed = new Set(
     output
       .split('\n')
       .filter((line) => / ii\s*$/.test(line))
       .map((line) => line.split(' ')[0]),
   );
-  return PACKAGES.filter((name) => !installed.has(name));
+  return names.filter((name) => !installed.has(name));
 }
 
 /** @param {readonly string[]} args */

@@ -110,6 +110,11 @@ export class StrongSwan {
     }
   }
 
+  get pid(): number {
+    if (this.#process === undefined) throw new Error('charon was not started');
+    return this.#process.pid;
+  }
+
   /** Deletes the SAs (the peer hears of it) and ends. */
   async stop(): Promise<Exit | undefined> {
     return this.#process?.stop('SIGTERM');
