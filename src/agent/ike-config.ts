@@ -20,6 +20,7 @@ export function ikeConfig(spec: TunnelSpec, localAddress: IpAddress, exportKeys:
     psk: spec.psk,
     ikeSuites: ike.suite.proposals,
     espSuites: ipsec.suite.proposals,
+    esn: ipsec.esn,
     ikeLifetimeMs: ike.lifetimeMs,
     childLifetimeMs: ipsec.lifetimeMs,
     pfsProof: true,

@@ -65,6 +65,7 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
       suite: resolveIpsecSuite(ipsec.suite),
       lifetimeMs: ipsec.lifetime,
       replayWindow: ipsec.replay_window,
+      esn: ipsec.esn,
     },
     psk: {
       source: psk.source,

@@ -138,6 +138,7 @@ const link = z.strictObject({
       suite: ipsecSuite.default('mix6'),
       lifetime: duration('the lifetime of the ESP SAs', '10s', '30d', '1h').prefault('1h'),
       replay_window: z.literal(REPLAY_WINDOWS).default(4_096),
+      esn: z.enum(['offer', 'require', 'off']).default('offer'),
     })
     .prefault({}),
   psk: z

@@ -91,7 +91,12 @@ export interface LinkConfig {
     readonly remoteId: IdentityConfig;
     readonly encap: 'auto' | 'udp' | 'esp';
   };
-  readonly ipsec: { readonly suite: IpsecSuiteConfig; readonly lifetimeMs: number; readonly replayWindow: number };
+  readonly ipsec: {
+    readonly suite: IpsecSuiteConfig;
+    readonly lifetimeMs: number;
+    readonly replayWindow: number;
+    readonly esn: 'offer' | 'require' | 'off';
+  };
   readonly psk: {
     readonly source: 'generated' | 'file';
     readonly rotateMs: number | undefined;

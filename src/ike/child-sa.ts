@@ -2,12 +2,12 @@ import type { EspSaPair } from '../lib/esp-sa.ts';
 import { formatIp, ip } from '../lib/ip.ts';
 import type { Instant } from '../lib/time.ts';
 import type { EspKeys } from './keymat.ts';
-import type { EspSuite } from './types.ts';
+import type { ChildSuite } from './types.ts';
 import type { TrafficSelector } from './wire/ts.ts';
 
 /** What an exchange agreed on for a CHILD_SA; the IKE SA adds where to send and how to encapsulate. */
 export interface ChildTerms {
-  readonly suite: EspSuite;
+  readonly suite: ChildSuite;
   readonly spiIn: number;
   readonly spiOut: number;
   readonly keysIn: EspKeys;
@@ -16,16 +16,17 @@ export interface ChildTerms {
 
 /** A CHILD_SA in use: the pair that the data plane holds, and since when. */
 export interface ChildSa {
-  readonly suite: EspSuite;
+  readonly suite: ChildSuite;
   readonly pair: EspSaPair;
   readonly since: Instant;
 }
 
-/** Builds the pair of SAs for the data plane. ESN is never offered, so never on. */
+/** Builds the pair of SAs for the data plane. */
 export function espSaPair(terms: ChildTerms, where: Pick<EspSaPair, 'encapsulation' | 'remote'>): EspSaPair {
+  const { esn } = terms.suite;
   return {
-    inbound: { spi: terms.spiIn, ...terms.keysIn, esn: false },
-    outbound: { spi: terms.spiOut, ...terms.keysOut, esn: false },
+    inbound: { spi: terms.spiIn, ...terms.keysIn, esn },
+    outbound: { spi: terms.spiOut, ...terms.keysOut, esn },
     ...where,
   };
 }

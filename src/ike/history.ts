@@ -69,8 +69,9 @@ function agreed(outcome: Outcome): Partial<Pick<IkeHistoryEvent, 'proposal' | 's
   if (outcome.kind === 'keyed')
     return { proposal: describeIkeSuite(outcome.init.suite), spiR: toHex(outcome.init.spiR) };
   if (outcome.kind === 'established' && outcome.child !== undefined)
-    return { proposal: describeEspSuite(outcome.child.suite) };
-  if (outcome.kind === 'child-created') return { proposal: describeEspPfs(outcome.terms.suite) };
+    return { proposal: describeEspSuite(outcome.child.suite, outcome.child.suite.esn) };
+  if (outcome.kind === 'child-created')
+    return { proposal: describeEspPfs(outcome.terms.suite, outcome.terms.suite.esn) };
   if (outcome.kind === 'ike-rekeyed') return { proposal: describeIkeSuite(outcome.terms.suite) };
   return {};
 }

@@ -1,7 +1,7 @@
 import type { DhGroup } from '../crypto/types.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { DH_GROUP_NAMES, describeEspPfs, describeEspSuite, describeIkeSuite, encryptionOf, hashOf } from './suites.ts';
-import type { EspSuite, IkeSuite } from './types.ts';
+import type { ChildSuite, EsnPolicy, EspSuite, IkeSuite } from './types.ts';
 import {
   EncryptionId,
   EsnId,
@@ -20,14 +20,19 @@ export function offerIke(suites: readonly IkeSuite[], spi: Uint8Array = NO_SPI):
   return offer(suites.map(ikeTransforms), ProtocolId.Ike, spi);
 }
 
-/** An ESP offer for IKE_AUTH: no group, because the first CHILD_SA takes its keys from IKE_SA_INIT (RFC 7296 §1.2). */
-export function offerEsp(suites: readonly EspSuite[], spi: Uint8Array): SaPayload {
-  return offer(distinctEsp(suites).map(espTransforms), ProtocolId.Esp, spi);
+/**
+ * An ESP offer for IKE_AUTH: no group, because the first CHILD_SA takes its keys from IKE_SA_INIT (RFC 7296 §1.2). Where
+ * either kind of sequence numbers will do, each proposal names both, and the answer one of them (RFC 7296 §3.3.2).
+ */
+export function offerEsp(suites: readonly EspSuite[], spi: Uint8Array, esn?: EsnPolicy): SaPayload {
+  const transforms = distinctEsp(suites).map((suite) => [...espTransforms(suite), ...esnTransforms(esn)]);
+  return offer(transforms, ProtocolId.Esp, spi);
 }
 
 /** An ESP offer for CREATE_CHILD_SA: each suite with its PFS group (RFC 7296 §1.3.1). */
-export function offerEspPfs(suites: readonly EspSuite[], spi: Uint8Array): SaPayload {
-  return offer(suites.map(espPfsTransforms), ProtocolId.Esp, spi);
+export function offerEspPfs(suites: readonly EspSuite[], spi: Uint8Array, esn?: EsnPolicy): SaPayload {
+  const transforms = suites.map((suite) => [...espPfsTransforms(suite), ...esnTransforms(esn)]);
+  return offer(transforms, ProtocolId.Esp, spi);
 }
 
 /** A responder's pick: the suite and the SA payload that says so. */
@@ -43,13 +48,24 @@ export function selectIke(suites: readonly IkeSuite[], offered: SaPayload): Sele
   return select(suites, ikeTransforms, ProtocolId.Ike, offered);
 }
 
-export function selectEsp(suites: readonly EspSuite[], offered: SaPayload): Selection<EspSuite> | undefined {
-  return select(distinctEsp(suites), espTransforms, ProtocolId.Esp, offered);
+/** ESN where policy and peer allow it. */
+export function selectEsp(
+  suites: readonly EspSuite[],
+  offered: SaPayload,
+  esn?: EsnPolicy,
+): Selection<ChildSuite> | undefined {
+  const choices = distinctEsp(suites).flatMap((suite) => childSuites(suite, esn));
+  return select(choices, childTransforms, ProtocolId.Esp, offered);
 }
 
 /** For CREATE_CHILD_SA: `suites` as they are, most wanted first. */
-export function selectEspPfs(suites: readonly EspSuite[], offered: SaPayload): Selection<EspSuite> | undefined {
-  return select(suites, espPfsTransforms, ProtocolId.Esp, offered);
+export function selectEspPfs(
+  suites: readonly EspSuite[],
+  offered: SaPayload,
+  esn?: EsnPolicy,
+): Selection<ChildSuite> | undefined {
+  const choices = suites.flatMap((suite) => childSuites(suite, esn));
+  return select(choices, childPfsTransforms, ProtocolId.Esp, offered);
 }
 
 export const answerIke = ({ suite, number }: Selection<IkeSuite>, spi: Uint8Array = NO_SPI): SaPayload => ({
@@ -57,27 +73,41 @@ export const answerIke = ({ suite, number }: Selection<IkeSuite>, spi: Uint8Arra
   proposals: [{ number, protocolId: ProtocolId.Ike, spi, transforms: ikeTransforms(suite) }],
 });
 
-export const answerEsp = ({ suite, number }: Selection<EspSuite>, spi: Uint8Array): SaPayload => ({
+export const answerEsp = ({ suite, number }: Selection<ChildSuite>, spi: Uint8Array): SaPayload => ({
   kind: 'sa',
-  proposals: [{ number, protocolId: ProtocolId.Esp, spi, transforms: espTransforms(suite) }],
+  proposals: [{ number, protocolId: ProtocolId.Esp, spi, transforms: childTransforms(suite) }],
 });
 
-export const answerEspPfs = ({ suite, number }: Selection<EspSuite>, spi: Uint8Array): SaPayload => ({
+export const answerEspPfs = ({ suite, number }: Selection<ChildSuite>, spi: Uint8Array): SaPayload => ({
   kind: 'sa',
-  proposals: [{ number, protocolId: ProtocolId.Esp, spi, transforms: espPfsTransforms(suite) }],
+  proposals: [{ number, protocolId: ProtocolId.Esp, spi, transforms: childPfsTransforms(suite) }],
 });
 
 /** As initiator: the answer must be exactly one proposal that we offered, number and all (RFC 7296 §3.3.6). */
 export function acceptedIke(suites: readonly IkeSuite[], answer: SaPayload): Result<Selection<IkeSuite>, string> {
-  return accepted(suites, ikeTransforms, describeIkeSuite, ProtocolId.Ike, answer);
+  const choices = suites.map((suite) => [suite]);
+  return accepted(choices, ikeTransforms, suites.map(describeIkeSuite), ProtocolId.Ike, answer);
 }
 
-export function acceptedEsp(suites: readonly EspSuite[], answer: SaPayload): Result<Selection<EspSuite>, string> {
-  return accepted(distinctEsp(suites), espTransforms, describeEspSuite, ProtocolId.Esp, answer);
+export function acceptedEsp(
+  suites: readonly EspSuite[],
+  answer: SaPayload,
+  esn?: EsnPolicy,
+): Result<Selection<ChildSuite>, string> {
+  const offered = distinctEsp(suites);
+  const choices = offered.map((suite) => childSuites(suite, esn));
+  const words = offered.map((suite) => describeEspSuite(suite, esn));
+  return accepted(choices, childTransforms, words, ProtocolId.Esp, answer);
 }
 
-export function acceptedEspPfs(suites: readonly EspSuite[], answer: SaPayload): Result<Selection<EspSuite>, string> {
-  return accepted(suites, espPfsTransforms, describeEspPfs, ProtocolId.Esp, answer);
+export function acceptedEspPfs(
+  suites: readonly EspSuite[],
+  answer: SaPayload,
+  esn?: EsnPolicy,
+): Result<Selection<ChildSuite>, string> {
+  const choices = suites.map((suite) => childSuites(suite, esn));
+  const words = suites.map((suite) => describeEspPfs(suite, esn));
+  return accepted(choices, childPfsTransforms, words, ProtocolId.Esp, answer);
 }
 
 /** Transforms in words, `/` between types and `+` between alternatives; unknown numbers as `<type>:<id>`. */
@@ -113,22 +143,24 @@ function select<Suite>(
   return undefined;
 }
 
+/** `choices`: of each proposal that we offered, in order, the suites that it allows; `words`: its name. */
 function accepted<Suite>(
-  suites: readonly Suite[],
+  choices: readonly (readonly Suite[])[],
   transformsOf: (suite: Suite) => readonly Transform[],
-  describe: (suite: Suite) => string,
+  words: readonly string[],
   protocolId: number,
   { proposals }: SaPayload,
 ): Result<Selection<Suite>, string> {
   const [chosen, ...others] = proposals;
-  const offeredText = suites.map(describe).join(', ');
+  const offeredText = words.join(', ');
   if (chosen === undefined || others.length > 0)
     return err(`the peer answered with ${proposals.length} proposals; expected exactly one of ours: ${offeredText}`);
-  const suite = suites[chosen.number - 1];
-  const wanted = suite === undefined ? [] : transformsOf(suite);
   const real = chosen.transforms.filter((t) => !isNone(t));
-  const exact = real.length === wanted.length && offers(real, wanted);
-  if (suite === undefined || chosen.protocolId !== protocolId || !exact)
+  const suite = choices[chosen.number - 1]?.find((choice) => {
+    const wanted = transformsOf(choice);
+    return real.length === wanted.length && offers(real, wanted);
+  });
+  if (suite === undefined || chosen.protocolId !== protocolId)
     return err(
       `the peer chose ${describeProposal(chosen)} (proposal ${chosen.number}), which we did not offer; we offered ${offeredText}`,
     );
@@ -167,14 +199,28 @@ function ikeTransforms(suite: IkeSuite): Transform[] {
   ];
 }
 
-function espTransforms(suite: EspSuite): Transform[] {
-  return [encryptionTransform(suite), transform(TransformType.Esn, EsnId.NoEsn)];
-}
+/** All but the sequence numbers. */
+const espTransforms = (suite: EspSuite): Transform[] => [encryptionTransform(suite)];
 
 function espPfsTransforms(suite: EspSuite): Transform[] {
   const group = suite.pfsGroup === 'none' ? [] : [transform(TransformType.DhGroup, suite.pfsGroup)];
   return [...espTransforms(suite), ...group];
 }
+
+const childTransforms = (suite: ChildSuite): Transform[] => [...espTransforms(suite), esnTransform(suite.esn)];
+const childPfsTransforms = (suite: ChildSuite): Transform[] => [...espPfsTransforms(suite), esnTransform(suite.esn)];
+
+/** The most wanted first. */
+const ESN_CHOICES: Readonly<Record<EsnPolicy, readonly boolean[]>> = {
+  offer: [true, false],
+  require: [true],
+  off: [false],
+};
+
+const childSuites = (suite: EspSuite, policy: EsnPolicy = 'offer'): ChildSuite[] =>
+  ESN_CHOICES[policy].map((esn) => ({ ...suite, esn }));
+const esnTransforms = (policy: EsnPolicy = 'offer'): Transform[] => ESN_CHOICES[policy].map(esnTransform);
+const esnTransform = (esn: boolean): Transform => transform(TransformType.Esn, esn ? EsnId.Esn : EsnId.NoEsn);
 
 function encryptionTransform(suite: IkeSuite | EspSuite): Transform {
   const { id, keyBits } = encryptionOf(suite);

@@ -1,5 +1,5 @@
 import type { DhGroup, HashName } from '../crypto/types.ts';
-import type { EspSuite, IkeSuite } from './types.ts';
+import type { EsnPolicy, EspSuite, IkeSuite } from './types.ts';
 import { EncryptionId, IntegrityId, PrfId } from './wire/iana.ts';
 
 /** The rows of Microsoft's "custom IKE policy" table, IKE MIX 1 to 8, by number. */
@@ -110,14 +110,23 @@ export function describeIkeSuite(suite: IkeSuite): string {
   return [`${name}_${keyBits}`, ...integrity, prfName, DH_GROUP_NAMES[suite.dhGroup]].join('/');
 }
 
+/** What a name says about sequence numbers: agreed on (boolean), or wanted (policy). */
+type EsnWord = boolean | EsnPolicy;
+
 /** Such as `AES_GCM_16_256`. The PFS group shows up only in a rekey, so it is not part of the name. */
-export function describeEspSuite(suite: EspSuite): string {
+export function describeEspSuite(suite: EspSuite, esn: EsnWord = 'offer'): string {
   const { name, keyBits } = encryptionOf(suite);
-  return `${name}_${keyBits}`;
+  return `${name}_${keyBits}${describeEsn(esn)}`;
 }
 
 /** As CREATE_CHILD_SA negotiates it, such as `AES_GCM_16_256/ECP_384`, or `AES_GCM_16_256 without PFS`. */
-export function describeEspPfs(suite: EspSuite): string {
-  const name = describeEspSuite(suite);
-  return suite.pfsGroup === 'none' ? `${name} without PFS` : `${name}/${DH_GROUP_NAMES[suite.pfsGroup]}`;
+export function describeEspPfs(suite: EspSuite, esn: EsnWord = 'offer'): string {
+  if (suite.pfsGroup === 'none') return `${describeEspSuite(suite, esn)} without PFS`;
+  return `${describeEspSuite(suite)}/${DH_GROUP_NAMES[suite.pfsGroup]}${describeEsn(esn)}`;
+}
+
+/** Nothing for the usual 32 bits, nor where either will do. */
+function describeEsn(esn: EsnWord): string {
+  if (esn === true || esn === 'require') return '/ESN';
+  return esn === 'off' ? '/NO_ESN' : '';
 }

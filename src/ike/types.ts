@@ -16,6 +16,15 @@ export interface EspSuite {
   readonly pfsGroup: DhGroup | 'none';
 }
 
+/** Sequence numbers of ESP. `offer`: 64 bits or 32, as the peer likes. `require`: 64 only. `off`: 32 only. RFC 7296 §3.3.2. */
+export type EsnPolicy = 'offer' | 'require' | 'off';
+
+/** What the ends agreed on for a CHILD_SA. */
+export interface ChildSuite extends EspSuite {
+  /** Extended (64-bit) sequence numbers, RFC 4303 §2.2.1. */
+  readonly esn: boolean;
+}
+
 /** RFC 7296 §3.5. */
 export type Identity =
   | { readonly type: 'ipv4'; readonly address: IpAddress }
@@ -39,6 +48,8 @@ export interface IkeConfig {
   readonly psk: Secret;
   readonly ikeSuites: readonly IkeSuite[];
   readonly espSuites: readonly EspSuite[];
+  /** Left out: `offer`. */
+  readonly esn?: EsnPolicy;
   /** When an SA ends for good; its rekey begins at 80 to 90 % of it. */
   readonly ikeLifetimeMs: number;
   readonly childLifetimeMs: number;
@@ -82,9 +93,9 @@ export type IkeInput =
 export type IkeOutput =
   | { readonly kind: 'send'; readonly localPort: 500 | 4500; readonly to: Endpoint; readonly bytes: Uint8Array }
   /** Install both directions now, inbound first; an earlier pair keeps receiving until its `child-down`. */
-  | { readonly kind: 'child-up'; readonly child: EspSaPair; readonly suite: EspSuite }
+  | { readonly kind: 'child-up'; readonly child: EspSaPair; readonly suite: ChildSuite }
   /** Install the inbound half only: the peer does not receive on the other half yet. `child-outbound` or `child-down` follows. */
-  | { readonly kind: 'child-inbound'; readonly child: EspSaPair; readonly suite: EspSuite }
+  | { readonly kind: 'child-inbound'; readonly child: EspSaPair; readonly suite: ChildSuite }
   /** Send on this pair from now on. */
   | { readonly kind: 'child-outbound'; readonly spiIn: number }
   /** Stop receiving on this pair; when it is the one in use, stop sending too. */

@@ -3,7 +3,7 @@ import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { StatusView } from '../../src/admin/wire.ts';
+import type { SaView, StatusView } from '../../src/admin/wire.ts';
 import { eventually } from './eventually.ts';
 import { RunningProcess, run } from './process.ts';
 import { ROOT } from './repository.ts';
@@ -64,11 +64,11 @@ describe('a lab that stays', () => {
   it('answers on its socket from outside and ends with lab down', async () => {
     const lab = start(0, 'up');
     await upAndRunning(lab);
-    const status: StatusView = JSON.parse(
-      await run(process.execPath, [CLI, '--socket', join(directory, 'run/tunwright.sock'), 'status', '-o', 'json'], {}),
-    );
+    const status = await ask<StatusView>('status');
     expect(status.health).toBe('ok');
     expect(status.registration.state).toBe('registered');
+    // Both ends speak them, so both tunnels that just proved themselves use extended sequence numbers.
+    expect((await ask<SaView[]>('ipsec', 'sa')).map(({ esn }) => esn)).toEqual([true, true]);
     const second = await start(0, 'up').exit;
     expect(second.code).toBe(1);
 
@@ -132,6 +132,12 @@ it('makes the NAT that nft shows', async () => {
     ].join('\n'),
   );
 });
+
+/** What a view of the CLI shows, from outside the lab. */
+async function ask<View>(...words: readonly string[]): Promise<View> {
+  const socket = join(directory, 'run/tunwright.sock');
+  return JSON.parse(await run(process.execPath, [CLI, '--socket', socket, ...words, '-o', 'json'], {}));
+}
 
 /** `tunwright lab …`; as another user through a bind mount, so that it can read the tree wherever that lies. */
 function start(uid: number, ...words: readonly string[]): RunningProcess {

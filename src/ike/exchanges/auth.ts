@@ -6,7 +6,7 @@ import { childKeys, sharedKeyAuth } from '../keymat.ts';
 import { acceptedEsp, answerEsp, offerEsp, type Selection, selectEsp } from '../proposal.ts';
 import { decodeEspSpi, encodeEspSpi } from '../spi.ts';
 import { describeEspSuite } from '../suites.ts';
-import type { EspSuite } from '../types.ts';
+import type { ChildSuite, IkeConfig } from '../types.ts';
 import type { AuthPayload } from '../wire/auth.ts';
 import { AuthMethod, ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
 import type { IdBody } from '../wire/id.ts';
@@ -31,7 +31,7 @@ export class Auth implements Exchange {
   }
 
   get proposal(): string {
-    return describeEspSuites(this.#context.config.espSuites);
+    return describeEspSuites(this.#context.config);
   }
 
   request(): readonly Payload[] {
@@ -44,7 +44,7 @@ export class Auth implements Exchange {
       notify(NotifyType.InitialContact),
       ...wantedId,
       { kind: 'auth', method: AuthMethod.SharedKey, data: authData(this.#context, this.#init, 'initiator', localId) },
-      offerEsp(config.espSuites, encodeEspSpi(this.#spiIn)),
+      offerEsp(config.espSuites, encodeEspSpi(this.#spiIn), config.esn),
       { kind: 'ts-initiator', selectors: ANY_TO_ANY },
       { kind: 'ts-responder', selectors: ANY_TO_ANY },
     ];
@@ -91,7 +91,7 @@ export class Auth implements Exchange {
     const tsr = findPayload(payloads, 'ts-responder');
     if (sa === undefined || tsi === undefined || tsr === undefined)
       return err(`${peer} answered IKE_AUTH without SA, TSi or TSr and without an error; expected a CHILD_SA`);
-    const accepted = acceptedEsp(config.espSuites, sa);
+    const accepted = acceptedEsp(config.espSuites, sa, config.esn);
     if (!accepted.ok) return accepted;
     const spiOut = decodeEspSpi(accepted.value.peerSpi);
     if (spiOut === undefined) return err(`${peer} chose an invalid ESP SPI; expected four octets, 256 or more`);
@@ -117,10 +117,10 @@ export class Auth implements Exchange {
   }
 
   #childRefusal({ notifyType }: NotifyPayload): string {
-    const { peer } = this.#context;
+    const { config, peer } = this.#context;
     const name = notifyName(notifyType);
     if (notifyType === NotifyType.NoProposalChosen)
-      return `${peer} refused our ESP proposal (${name}): we offered ${this.proposal}; set the same phase 2 suite at both ends`;
+      return `${peer} refused our ESP proposal (${name}): we offered ${this.proposal}; set the same phase 2 suite at both ends${esnHint(config)}`;
     if (notifyType === NotifyType.TsUnacceptable)
       return `${peer} refused the traffic selectors 0.0.0.0/0 both ways (${name}): set any-to-any selectors at the peer`;
     return `${peer} accepted us but refused the CHILD_SA (${name}): its log has the reason`;
@@ -135,7 +135,7 @@ export function answerAuth(
   payloads: readonly Payload[],
 ): Answer {
   const { config, peer } = context;
-  const proposal = describeEspSuites(config.espSuites);
+  const proposal = describeEspSuites(config);
   const id = findPayload(payloads, 'id-initiator');
   const auth = findPayload(payloads, 'auth');
   if (id === undefined || auth === undefined) {
@@ -160,7 +160,7 @@ export function answerAuth(
     return { proposal, payloads: [...proof, notify(child.notifyType)], outcome };
   }
   return {
-    proposal: describeEspSuite(child.terms.suite),
+    proposal: describeEspSuite(child.terms.suite, child.terms.suite.esn),
     payloads: [
       ...proof,
       answerEsp(child.selection, encodeEspSpi(spiIn)),
@@ -173,7 +173,7 @@ export function answerAuth(
 
 type ChildAnswer =
   | { readonly kind: 'refused'; readonly notifyType: number }
-  | { readonly kind: 'accepted'; readonly selection: Selection<EspSuite>; readonly terms: ChildTerms };
+  | { readonly kind: 'accepted'; readonly selection: Selection<ChildSuite>; readonly terms: ChildTerms };
 
 function answerChild(
   { config, deps }: ExchangeContext,
@@ -184,7 +184,7 @@ function answerChild(
   const sa = findPayload(payloads, 'sa');
   const tsi = findPayload(payloads, 'ts-initiator');
   const tsr = findPayload(payloads, 'ts-responder');
-  const selection = sa === undefined ? undefined : selectEsp(config.espSuites, sa);
+  const selection = sa === undefined ? undefined : selectEsp(config.espSuites, sa, config.esn);
   const spiOut = selection === undefined ? undefined : decodeEspSpi(selection.peerSpi);
   if (selection === undefined || spiOut === undefined)
     return { kind: 'refused', notifyType: NotifyType.NoProposalChosen };
@@ -239,8 +239,12 @@ function verifyPeer(
   return err(`${difference}: set the remote identity to what the peer sends, or to any`);
 }
 
-const describeEspSuites = (suites: readonly EspSuite[]): string =>
-  [...new Set(suites.map(describeEspSuite))].join(', ');
+/** An offer that leaves a choice, which a peer may be too strict for. */
+const esnHint = ({ esn = 'offer' }: IkeConfig): string =>
+  esn === 'offer' ? ', and esn off should the peer not take a choice of sequence numbers' : '';
+
+const describeEspSuites = ({ espSuites, esn }: IkeConfig): string =>
+  [...new Set(espSuites.map((suite) => describeEspSuite(suite, esn)))].join(', ');
 
 function errorNotify(payloads: readonly Payload[]): NotifyPayload | undefined {
   return payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));

@@ -47,15 +47,17 @@ export class CreateChild implements Exchange {
   }
 
   get proposal(): string {
-    return this.#context.config.espSuites.map(describeEspPfs).join(', ');
+    const { espSuites, esn } = this.#context.config;
+    return espSuites.map((suite) => describeEspPfs(suite, esn)).join(', ');
   }
 
   request(): readonly Payload[] {
     const { replaces } = this;
+    const { espSuites, esn } = this.#context.config;
     const ke = this.#keyExchange;
     return [
       ...(replaces === undefined ? [] : [aboutChild(NotifyType.RekeySa, replaces)]),
-      offerEspPfs(this.#context.config.espSuites, encodeEspSpi(this.#spiIn)),
+      offerEspPfs(espSuites, encodeEspSpi(this.#spiIn), esn),
       { kind: 'nonce', nonce: this.#ni },
       ...(ke === undefined ? [] : [{ kind: 'ke', dhGroup: ke.group, publicValue: ke.publicValue } as const]),
       // The whole of IPv4 again, even where the peer narrowed it before: some peers expect the original selectors.
@@ -127,7 +129,7 @@ export class CreateChild implements Exchange {
     const tsr = findPayload(payloads, 'ts-responder');
     if (sa === undefined || nonce === undefined || tsi === undefined || tsr === undefined)
       return err(`${peer} answered CREATE_CHILD_SA without one of SA, Nonce, TSi, TSr and without an error`);
-    const accepted = acceptedEspPfs(config.espSuites, sa);
+    const accepted = acceptedEspPfs(config.espSuites, sa, config.esn);
     if (!accepted.ok) return accepted;
     const { suite } = accepted.value;
     const spiOut = decodeEspSpi(accepted.value.peerSpi);
@@ -203,10 +205,12 @@ function answerChild(
   const tsr = findPayload(payloads, 'ts-responder');
   if (sa === undefined || nonce === undefined || tsi === undefined || tsr === undefined)
     return broken(`${peer} left SA, Nonce, TSi or TSr out of CREATE_CHILD_SA`);
-  const selection = selectEspPfs(acceptableSuites(config), sa);
+  const selection = selectEspPfs(acceptableSuites(config), sa, config.esn);
   const spiOut = selection === undefined ? undefined : decodeEspSpi(selection.peerSpi);
   if (selection === undefined || spiOut === undefined) {
-    const ours = acceptableSuites(config).map(describeEspPfs).join(', ');
+    const ours = acceptableSuites(config)
+      .map((suite) => describeEspPfs(suite, config.esn))
+      .join(', ');
     const reason = `${peer} offered ${describeOffer(sa)} for a CHILD_SA; we accept ${ours}: set the same phase 2 suite and PFS group at both ends`;
     return declined(notify(NotifyType.NoProposalChosen), reason);
   }
@@ -231,7 +235,7 @@ function answerChild(
   const spiIn = newEspSpi(deps.random);
   const { fromInitiator: keysIn, fromResponder: keysOut } = keys;
   return {
-    proposal: describeEspPfs(suite),
+    proposal: describeEspPfs(suite, suite.esn),
     payloads: [
       answerEspPfs(selection, encodeEspSpi(spiIn)),
       { kind: 'nonce', nonce: nonces.nr },

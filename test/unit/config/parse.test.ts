@@ -36,6 +36,7 @@ describe('the documented example', () => {
           suite: { name: 'mix6', proposals: [{ encryption: 'gcmAes256', pfsGroup: 20 }] },
           lifetimeMs: 3_600_000,
           replayWindow: 4096,
+          esn: 'offer',
         },
         psk: { source: 'generated', rotateMs: 7_776_000_000, files: [] },
         mtu: 1380,

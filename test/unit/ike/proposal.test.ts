@@ -9,15 +9,20 @@ import {
 } from '../../../src/ike/index.ts';
 import {
   acceptedEsp,
+  acceptedEspPfs,
   acceptedIke,
   answerEsp,
+  answerEspPfs,
   answerIke,
   offerEsp,
+  offerEspPfs,
   offerIke,
   selectEsp,
+  selectEspPfs,
   selectIke,
 } from '../../../src/ike/proposal.ts';
-import type { IkeSuite } from '../../../src/ike/types.ts';
+import { describeEspPfs } from '../../../src/ike/suites.ts';
+import type { EsnPolicy, IkeSuite } from '../../../src/ike/types.ts';
 import type { SaPayload, Transform } from '../../../src/ike/wire/sa.ts';
 import { fromHex } from '../../../src/lib/bytes.ts';
 
@@ -30,7 +35,25 @@ describe('suite names', () => {
     expect(DEFAULT_IKE_SUITES.slice(0, 1).map(describeIkeSuite)).toEqual([
       'AES_GCM_16_256/PRF_HMAC_SHA2_384/MODP_2048_256',
     ]);
-    expect(DEFAULT_ESP_SUITES.map(describeEspSuite)).toEqual(['AES_GCM_16_256', 'AES_GCM_16_192', 'AES_GCM_16_128']);
+    expect(DEFAULT_ESP_SUITES.map((suite) => describeEspSuite(suite))).toEqual([
+      'AES_GCM_16_256',
+      'AES_GCM_16_192',
+      'AES_GCM_16_128',
+    ]);
+  });
+
+  test('sequence numbers are named where they are not the usual ones', () => {
+    const [pfs, plain] = [ESP_MIX[5], DEFAULT_ESP_SUITES[0]];
+    if (pfs === undefined || plain === undefined) throw new Error('no suite');
+    expect([true, false, 'require', 'off', 'offer'].map((esn) => describeEspPfs(pfs, esn as EsnPolicy))).toEqual([
+      'AES_GCM_16_256/ECP_384/ESN',
+      'AES_GCM_16_256/ECP_384',
+      'AES_GCM_16_256/ECP_384/ESN',
+      'AES_GCM_16_256/ECP_384/NO_ESN',
+      'AES_GCM_16_256/ECP_384',
+    ]);
+    expect(describeEspPfs(plain, true)).toBe('AES_GCM_16_256/ESN without PFS');
+    expect(describeEspSuite(plain, true)).toBe('AES_GCM_16_256/ESN');
   });
 
   test('every suite has its own', () => {
@@ -124,8 +147,8 @@ describe('ESP proposals', () => {
   test('suites that differ in the PFS group alone are one proposal in IKE_AUTH, without a group', () => {
     const offer = offerEsp(ESP_MIX, SPI);
     expect(offer.proposals.map((p) => p.transforms.map((t) => `${t.type}:${t.id}`))).toEqual([
-      ['1:20', '5:0'],
-      ['1:20', '5:0'],
+      ['1:20', '5:1', '5:0'],
+      ['1:20', '5:1', '5:0'],
     ]);
   });
 
@@ -137,15 +160,52 @@ describe('ESP proposals', () => {
     expect(answer).toMatchObject({ ok: true, value: { suite: DEFAULT_ESP_SUITES[0], peerSpi: fromHex('00000200') } });
   });
 
-  test('ESN only is not acceptable', () => {
-    const offer = offerEsp(DEFAULT_ESP_SUITES, SPI);
-    const esn = offer.proposals.map((p) => ({
-      ...p,
-      transforms: p.transforms.map((t) => (t.type === 5 ? { ...t, id: 1 } : t)),
-    }));
-    expect(selectEsp(DEFAULT_ESP_SUITES, { kind: 'sa', proposals: esn })).toBeUndefined();
+  describe('sequence numbers', () => {
+    test.each<[EsnPolicy, EsnPolicy, boolean | undefined]>([
+      ['offer', 'offer', true],
+      ['offer', 'require', true],
+      ['offer', 'off', false],
+      ['require', 'require', true],
+      ['require', 'offer', true],
+      ['require', 'off', undefined],
+      ['off', 'off', false],
+      ['off', 'offer', false],
+      ['off', 'require', undefined],
+    ])('%s meets %s: ESN %s, with and without a PFS group', (ours, theirs, esn) => {
+      for (const { offer, select, answer, accept } of BOTH_EXCHANGES) {
+        const selection = select(ESP_MIX, offer(ESP_MIX, SPI, ours), theirs);
+        expect(selection?.suite.esn).toBe(esn);
+        if (selection === undefined) continue;
+        const reply = answer(selection, SPI);
+        const esnTransforms = reply.proposals.flatMap((p) => p.transforms.filter((t) => t.type === 5));
+        expect(esnTransforms.map(({ id }) => id)).toEqual([esn === true ? 1 : 0]);
+        expect(accept(ESP_MIX, reply, ours)).toMatchObject({ ok: true, value: { suite: { esn } } });
+      }
+    });
+
+    test('an answer that names both kinds, none, or one that we did not offer is refused', () => {
+      const answer = (ids: readonly number[]): SaPayload => ({
+        kind: 'sa',
+        proposals: offerEsp(DEFAULT_ESP_SUITES.slice(0, 1), SPI, 'require').proposals.map((p) => ({
+          ...p,
+          transforms: [...p.transforms.slice(0, 1), ...ids.map((id) => ({ type: 5, id, attributes: [] }))],
+        })),
+      });
+      expect(acceptedEsp(DEFAULT_ESP_SUITES, answer([1])).ok).toBe(true);
+      for (const ids of [[1, 0], [], [2]]) expect(acceptedEsp(DEFAULT_ESP_SUITES, answer(ids)).ok).toBe(false);
+      expect(acceptedEsp(DEFAULT_ESP_SUITES.slice(0, 1), answer([0]), 'require')).toEqual({
+        ok: false,
+        error:
+          'the peer chose AES_GCM_16_256/NO_ESN (proposal 1), which we did not offer; we offered AES_GCM_16_256/ESN',
+      });
+    });
   });
 });
+
+const BOTH_EXCHANGES = [
+  { offer: offerEsp, select: selectEsp, answer: answerEsp, accept: acceptedEsp },
+  { offer: offerEspPfs, select: selectEspPfs, answer: answerEspPfs, accept: acceptedEspPfs },
+];
 
 function keyed(
   first: Transform | undefined,

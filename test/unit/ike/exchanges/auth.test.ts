@@ -57,7 +57,11 @@ describe('the initiator judges an IKE_AUTH response', () => {
     ],
     [
       'a reserved ESP SPI',
-      replace('sa', GCM_256 && answerEsp({ suite: GCM_256, number: 1, peerSpi: encodeEspSpi(0) }, encodeEspSpi(255))),
+      replace(
+        'sa',
+        GCM_256 &&
+          answerEsp({ suite: { ...GCM_256, esn: true }, number: 1, peerSpi: encodeEspSpi(0) }, encodeEspSpi(255)),
+      ),
       /invalid ESP SPI/,
     ],
   ])('%s: the IKE SA is deleted, and the reason says what to do', (_, change, reason) => {
