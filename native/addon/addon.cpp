@@ -4,6 +4,7 @@
 #include "arguments.hpp"
 #include "errors.hpp"
 #include "esp_functions.hpp"
+#include "nat_search.hpp"
 #include "polled_socket.hpp"
 #include "tunnel_object.hpp"
 
@@ -38,6 +39,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("peerCredentials", Napi::Function::New(env, get_peer_credentials));
   exports.Set("espSeal", Napi::Function::New(env, esp_seal));
   exports.Set("espOpen", Napi::Function::New(env, esp_open));
+  exports.Set("searchNat", Napi::Function::New(env, search_nat_endpoint));
   exports.Set("createReplayWindow", Napi::Function::New(env, create_replay_window));
   return exports;
 }

@@ -30,6 +30,16 @@ export interface NativeAddon {
     packet: Uint8Array,
     highest?: bigint,
   ): { sequence: bigint; innerPacket: Uint8Array } | undefined;
+  /**
+   * Looks for the IPv4 endpoint whose NAT_DETECTION hash (RFC 7296 §2.23) with `spis` (16 octets) is `hash` (20 octets), on
+   * a thread of the lowest priority: about 4 ms for all ports of an address. `onDone` comes once, unless it was cancelled.
+   */
+  searchNat(
+    spis: Uint8Array,
+    hash: Uint8Array,
+    steps: readonly NativeNatStep[],
+    onDone: (found: { address: Uint8Array; port: number } | undefined) => void,
+  ): { cancel(): void };
   /** RFC 4303 anti-replay state machine, as the packet path uses it. */
   createReplayWindow(size: number): NativeReplayWindow;
 }
@@ -72,6 +82,13 @@ export interface NativeSa {
   readonly esn: boolean;
   /** Packets; 64 to 65536, a power of two. Inbound only. */
   readonly replayWindow: number;
+}
+
+/** `count` addresses from `first` on, as numbers; port 0 means every port. */
+export interface NativeNatStep {
+  readonly first: number;
+  readonly count: number;
+  readonly port: number;
 }
 
 export interface NativeTunnel {
