@@ -335,9 +335,11 @@ export class IkeSa {
 
   #onAuthenticated(child: ChildTerms | undefined, initialContact: boolean, now: Instant): void {
     if (this.#state.kind !== 'keyed') return;
+    const { init } = this.#state;
     this.#timers.stop('half-open');
-    this.#establish(this.#state.init, now);
+    this.#establish(init, now);
     if (child !== undefined) this.#children.first(child, this.#espPath(), now);
+    if (init.sighting !== undefined) this.#out.push({ kind: 'sighted', sighting: init.sighting });
     this.#out.push({ kind: 'established', initialContact });
   }
 

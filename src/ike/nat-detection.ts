@@ -2,7 +2,7 @@ import type { CryptoProvider } from '../crypto/types.ts';
 import { equalBytes, Writer } from '../lib/bytes.ts';
 import type { Encapsulation, Endpoint } from '../lib/esp-sa.ts';
 import type { IpAddress } from '../lib/ip.ts';
-import type { IkeConfig } from './types.ts';
+import type { IkeConfig, PeerSighting } from './types.ts';
 import { NotifyType } from './wire/iana.ts';
 import type { Payload } from './wire/message.ts';
 import { type NotifyPayload, notify } from './wire/notify.ts';
@@ -65,6 +65,17 @@ export function detectNat(
     remote: sources.length > 0 && !remoteForced && !covers(sources, from),
     remoteForced,
   };
+}
+
+/** What an authenticated IKE_SA_INIT response tells about our own outside address. */
+export function sightingOf(
+  { spiI, spiR }: SpiPair,
+  local: Endpoint,
+  nat: NatFinding,
+  payloads: readonly Payload[],
+): PeerSighting {
+  const copies = hashes(payloads, NotifyType.NatDetectionDestinationIp).map((hash) => hash.slice());
+  return { spiI, spiR, hashes: copies, local, translated: nat.local };
 }
 
 /** The one place that decides how ESP travels. */

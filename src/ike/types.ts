@@ -101,9 +101,26 @@ export type IkeOutput =
   /** Stop receiving on this pair; when it is the one in use, stop sending too. */
   | { readonly kind: 'child-down'; readonly spiIn: number; readonly reason: string }
   | { readonly kind: 'keepalive'; readonly to: Endpoint }
+  /** An initiator's peer has authenticated itself, and this is how it saw us. Once for each IKE SA that IKE_SA_INIT began. */
+  | { readonly kind: 'sighted'; readonly sighting: PeerSighting }
   | { readonly kind: 'history'; readonly event: IkeHistoryEvent }
   | { readonly kind: 'keys'; readonly ike: ExportedIkeKeys }
   | { readonly kind: 'stopped' };
+
+/**
+ * How the peer saw our IKE_SA_INIT request arrive: the NAT_DETECTION_DESTINATION_IP of its response, SHA-1(SPIi | SPIr | IP |
+ * port) of RFC 7296 §2.23. AUTH covers that response (§2.15), so only the peer itself can have written it.
+ */
+export interface PeerSighting {
+  readonly spiI: Uint8Array;
+  readonly spiR: Uint8Array;
+  /** Mostly one; none when the peer does not detect NATs. */
+  readonly hashes: readonly Uint8Array[];
+  /** What we sent from. */
+  readonly local: Endpoint;
+  /** No hash covers `local`: a NAT is between. */
+  readonly translated: boolean;
+}
 
 /** One row of the IKE history: an exchange that ended, well or not. The shell adds tunnel and time. */
 export interface IkeHistoryEvent {

@@ -2,7 +2,7 @@ import type { Endpoint } from '../../lib/esp-sa.ts';
 import type { ChildTerms } from '../child-sa.ts';
 import type { Nonces, SkKeys } from '../keymat.ts';
 import type { NatFinding } from '../nat-detection.ts';
-import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeSuite } from '../types.ts';
+import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeSuite, PeerSighting } from '../types.ts';
 import { ProtocolId } from '../wire/iana.ts';
 import type { Payload } from '../wire/message.ts';
 
@@ -29,6 +29,8 @@ export interface SaInitResult extends IkeTerms {
   /** Both messages octet by octet, RFC 7296 §2.15. */
   readonly requestBytes: Uint8Array;
   readonly responseBytes: Uint8Array;
+  /** Initiator only. */
+  readonly sighting?: PeerSighting;
 }
 
 /** Why a CREATE_CHILD_SA came to nothing. `temporary`: ask again soon. `not-found`: the peer does not have the old SA. */

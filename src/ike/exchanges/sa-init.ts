@@ -3,7 +3,7 @@ import { Reader, Writer } from '../../lib/bytes.ts';
 import type { Endpoint } from '../../lib/esp-sa.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import { deriveSkKeys, skeyseed } from '../keymat.ts';
-import { detectNat, natDetectionNotifies } from '../nat-detection.ts';
+import { detectNat, natDetectionNotifies, sightingOf } from '../nat-detection.ts';
 import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
 import { isZeroIkeSpi, ZERO_IKE_SPI } from '../spi.ts';
 import { describeIkeSuite } from '../suites.ts';
@@ -154,6 +154,7 @@ export class SaInit implements Exchange {
     const spis = { spiI: this.#spiI, spiR: spiR.slice() };
     const nonces = { ni: this.#ni, nr: nonce.nonce.slice() };
     const seed = skeyseed(deps.crypto, suite, nonces, gir.value);
+    const nat = detectNat(deps.crypto, spis, local, from, payloads);
     return ok({
       ...spis,
       suite,
@@ -161,7 +162,8 @@ export class SaInit implements Exchange {
       keys: deriveSkKeys(deps.crypto, suite, seed, nonces, spis.spiI, spis.spiR),
       requestBytes,
       responseBytes: responseBytes.slice(),
-      nat: detectNat(deps.crypto, spis, local, from, payloads),
+      nat,
+      sighting: sightingOf(spis, local, nat, payloads),
     });
   }
 }
