@@ -11,7 +11,8 @@ interface Event {
 export class VirtualClock {
   #now = instant(0);
   #order = 0;
-  #events: Event[] = [];
+  /** A binary heap, the earliest first. */
+  readonly #events: Event[] = [];
 
   get now(): Instant {
     return this.#now;
@@ -19,7 +20,7 @@ export class VirtualClock {
 
   /** Calls `run` at `at`, or at once if that has passed; same instants run in the order they were scheduled. */
   schedule(at: Instant, run: () => void): void {
-    this.#events.push({ at: instant(Math.max(at, this.#now)), order: this.#order++, run });
+    this.#push({ at: instant(Math.max(at, this.#now)), order: this.#order++, run });
   }
 
   /** Handles every event of the next `durationMs`. */
@@ -44,11 +45,38 @@ export class VirtualClock {
   }
 
   #takeNext(end: Instant): Event | undefined {
-    let next: Event | undefined;
-    for (const event of this.#events) if (next === undefined || isBefore(event, next)) next = event;
+    const next = this.#events[0];
     if (next === undefined || next.at > end) return undefined;
-    this.#events = this.#events.filter((event) => event !== next);
+    const last = this.#events.pop();
+    if (last !== undefined && last !== next) this.#sink(last);
     return next;
+  }
+
+  /** Lets parents slide down until `event` fits. */
+  #push(event: Event): void {
+    const events = this.#events;
+    let at = events.length;
+    for (; at > 0; at = (at - 1) >> 1) {
+      const parent = events[(at - 1) >> 1];
+      if (parent === undefined || !isBefore(event, parent)) break;
+      events[at] = parent;
+    }
+    events[at] = event;
+  }
+
+  /** Puts `event` where the root was, and lets earlier children rise. */
+  #sink(event: Event): void {
+    const events = this.#events;
+    let at = 0;
+    for (;;) {
+      const [left, right] = [events[2 * at + 1], events[2 * at + 2]];
+      const takesRight = left !== undefined && right !== undefined && isBefore(right, left);
+      const child = takesRight ? right : left;
+      if (child === undefined || !isBefore(child, event)) break;
+      events[at] = child;
+      at = 2 * at + (takesRight ? 2 : 1);
+    }
+    events[at] = event;
   }
 }
 
@@ -63,15 +91,25 @@ export class SeededRandom implements Random {
   }
 
   bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => Math.floor(this.fraction() * 256));
+    const out = new Uint8Array(length);
+    for (let i = 0; i < length; i += 4) {
+      const word = this.#next();
+      for (let j = i; j < i + 4 && j < length; j++) out[j] = word >>> (8 * (j - i));
+    }
+    return out;
   }
 
   /** 0 up to but not including 1. */
   fraction(): number {
+    return this.#next() / 4294967296;
+  }
+
+  /** 32 bits. */
+  #next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let t = this.#state;
     t = Math.imul(t ^ (t >>> 15), t | 1);
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    return (t ^ (t >>> 14)) >>> 0;
   }
 }

@@ -7,6 +7,8 @@ export interface Packet {
   readonly from: Endpoint;
   readonly to: Endpoint;
   readonly bytes: Uint8Array;
+  /** Its SPI, of an ESP packet; `bytes` is empty then. */
+  readonly esp?: number;
 }
 
 /** What happens to packets; probabilities are 0 to 1. A spread of delays reorders. */
@@ -22,25 +24,28 @@ export const CALM: Weather = { loss: 0, duplication: 0, delayMs: { min: 5, max: 
 export class SimulatedNetwork {
   readonly #clock: VirtualClock;
   readonly #random: SeededRandom;
-  readonly #hosts: { readonly address: IpAddress; readonly receive: (packet: Packet) => void }[] = [];
+  #hosts: { readonly address: IpAddress; readonly receive: (packet: Packet) => void }[] = [];
+  readonly #record: boolean;
   weather: Weather;
   /** Sees and may replace or drop (`undefined`) every packet as it is sent; a NAT or an attacker. */
   middlebox: (packet: Packet) => Packet | undefined = (packet) => packet;
-  /** Every packet that was sent, before the middlebox, and when. */
+  /** Every IKE packet that was sent, before the middlebox, and when; empty without `record`. */
   readonly sent: (Packet & { readonly at: Instant })[] = [];
 
-  constructor(clock: VirtualClock, random: SeededRandom, weather: Weather = CALM) {
+  constructor(clock: VirtualClock, random: SeededRandom, weather: Weather = CALM, record = true) {
     this.#clock = clock;
     this.#random = random;
+    this.#record = record;
     this.weather = weather;
   }
 
+  /** Whoever had this address before is off the network. */
   attach(address: IpAddress, receive: (packet: Packet) => void): void {
-    this.#hosts.push({ address, receive });
+    this.#hosts = [...this.#hosts.filter((host) => !equalIp(host.address, address)), { address, receive }];
   }
 
   send(packet: Packet): void {
-    this.sent.push({ ...packet, at: this.#clock.now });
+    if (this.#record && packet.esp === undefined) this.sent.push({ ...packet, at: this.#clock.now });
     const passed = this.middlebox(packet);
     if (passed !== undefined) this.inject(passed);
   }

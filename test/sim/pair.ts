@@ -13,6 +13,26 @@ export const GATEWAY = ip('198.51.100.20');
 
 type OutputOf<K extends IkeOutput['kind']> = Extract<IkeOutput, { readonly kind: K }>;
 
+/** Sees everything that a host does, as soon as it has done it. */
+export interface HostWatcher {
+  performed(host: IkeHost, out: IkeOutput): void;
+  /** After the host has dealt with it. */
+  received(host: IkeHost, packet: Packet): void;
+}
+
+/** Where a host lives. */
+interface Surroundings {
+  readonly clock: VirtualClock;
+  readonly network: SimulatedNetwork;
+  readonly random: SeededRandom;
+  readonly crypto: CryptoProvider;
+  readonly watcher: HostWatcher | undefined;
+  /** Keeps `outputs`: of long runs nobody wants them. */
+  readonly record: boolean;
+}
+
+const NOTHING = new Uint8Array(0);
+
 /** One IkeConnection on a simulated host: the shell's part, played by the virtual clock and network. */
 export class IkeHost {
   readonly connection: IkeConnection;
@@ -20,29 +40,30 @@ export class IkeHost {
   /** The data plane: what this host can decrypt, by inbound SPI, and the pair that it sends on. */
   readonly receiving = new Map<number, EspSaPair>();
   sending: EspSaPair | undefined;
-  readonly #clock: VirtualClock;
-  readonly #network: SimulatedNetwork;
-  readonly #config: IkeConfig;
+  readonly config: IkeConfig;
+  readonly #world: Surroundings;
   #wakeAt: Instant | undefined;
   #alive = true;
+  /** Where ESP in UDP goes: to where IKE was sent last. */
+  #peer: Endpoint | undefined;
+  /** ESP since the last tick. */
+  readonly #esp = { sent: false, heard: false };
 
-  constructor(
-    config: IkeConfig,
-    clock: VirtualClock,
-    network: SimulatedNetwork,
-    random: SeededRandom,
-    crypto: CryptoProvider = nodeCrypto,
-  ) {
-    this.#config = config;
-    this.#clock = clock;
-    this.#network = network;
+  constructor(config: IkeConfig, world: Surroundings) {
+    const { network, crypto, random } = world;
+    this.config = config;
+    this.#world = world;
     this.connection = new IkeConnection(config, { crypto, random });
     network.attach(config.localAddress, (packet) => this.#receive(packet));
   }
 
+  get alive(): boolean {
+    return this.#alive;
+  }
+
   feed(input: IkeInput): void {
     if (!this.#alive) return;
-    this.connection.handle(input, this.#clock.now);
+    this.connection.handle(input, this.#world.clock.now);
     for (let out = this.connection.poll(); out !== undefined; out = this.connection.poll()) this.#perform(out);
     this.#armWake();
   }
@@ -53,7 +74,7 @@ export class IkeHost {
     if (at === this.#wakeAt) return;
     this.#wakeAt = at;
     if (at === undefined) return;
-    this.#clock.schedule(at, () => {
+    this.#world.clock.schedule(at, () => {
       if (this.#wakeAt !== at) return;
       this.#wakeAt = undefined;
       this.feed({ kind: 'timeout' });
@@ -66,7 +87,24 @@ export class IkeHost {
   }
 
   get view(): ReturnType<IkeConnection['view']> {
-    return this.connection.view(this.#clock.now);
+    return this.connection.view(this.#world.clock.now);
+  }
+
+  /** One packet into the tunnel, if there is one. */
+  sendEsp(): void {
+    const { sending } = this;
+    if (!this.#alive || sending === undefined) return;
+    this.#esp.sent = true;
+    const from = { address: this.config.localAddress, port: 4500 };
+    this.#world.network.send({ from, to: this.#peer ?? sending.remote, bytes: NOTHING, esp: sending.outbound.spi });
+  }
+
+  /** What the shell does about once a second: tells IKE when traffic goes out and none comes back. */
+  tick(): void {
+    const intoSilence = this.#esp.sent && !this.#esp.heard;
+    this.#esp.sent = false;
+    this.#esp.heard = false;
+    if (intoSilence) this.feed({ kind: 'outbound-traffic' });
   }
 
   all<K extends IkeOutput['kind']>(kind: K): OutputOf<K>[] {
@@ -78,14 +116,18 @@ export class IkeHost {
   }
 
   #perform(out: IkeOutput): void {
-    this.outputs.push(out);
+    if (this.#world.record) this.outputs.push(out);
+    this.#act(out);
+    this.#world.watcher?.performed(this, out);
+  }
+
+  #act(out: IkeOutput): void {
     switch (out.kind) {
-      case 'send':
-        return this.#network.send({
-          from: { address: this.#config.localAddress, port: out.localPort } satisfies Endpoint,
-          to: out.to,
-          bytes: out.bytes,
-        });
+      case 'send': {
+        const from = { address: this.config.localAddress, port: out.localPort };
+        this.#peer = out.to.port === 500 ? { address: out.to.address, port: 4500 } : out.to;
+        return this.#world.network.send({ from, to: out.to, bytes: out.bytes });
+      }
       case 'child-up':
         this.receiving.set(out.child.inbound.spi, out.child);
         this.sending = out.child;
@@ -103,9 +145,15 @@ export class IkeHost {
     }
   }
 
-  #receive({ from, to, bytes }: Packet): void {
-    if (to.port !== 500 && to.port !== 4500) return;
-    this.feed({ kind: 'datagram', localPort: to.port, from, bytes });
+  #receive(packet: Packet): void {
+    const { from, to, bytes, esp } = packet;
+    if (!this.#alive || (to.port !== 500 && to.port !== 4500)) return;
+    if (esp === undefined) this.feed({ kind: 'datagram', localPort: to.port, from, bytes });
+    else if (this.receiving.has(esp)) {
+      this.#esp.heard = true;
+      this.feed({ kind: 'inbound-traffic', spiIn: esp });
+    }
+    this.#world.watcher?.received(this, packet);
   }
 }
 
@@ -115,6 +163,9 @@ export interface PairOptions {
   readonly initiator?: Partial<IkeConfig>;
   readonly responder?: Partial<IkeConfig>;
   readonly crypto?: CryptoProvider;
+  readonly watcher?: HostWatcher;
+  /** Left out: yes. */
+  readonly record?: boolean;
 }
 
 /** A branch that initiates and a gateway that responds, joined by a network; nothing runs until `start`. */
@@ -129,7 +180,7 @@ export class IkePair {
   constructor(options: PairOptions = {}) {
     this.#options = options;
     this.#random = new SeededRandom(options.seed ?? 1);
-    this.network = new SimulatedNetwork(this.clock, this.#random, options.weather);
+    this.network = new SimulatedNetwork(this.clock, this.#random, options.weather, options.record);
     this.initiator = this.#host({ ...INITIATOR, ...options.initiator });
     this.responder = this.#host({ ...RESPONDER, ...options.responder });
   }
@@ -163,7 +214,9 @@ export class IkePair {
   }
 
   #host(config: IkeConfig): IkeHost {
-    return new IkeHost(config, this.clock, this.network, this.#random, this.#options.crypto);
+    const { clock, network } = this;
+    const { crypto = nodeCrypto, watcher, record = true } = this.#options;
+    return new IkeHost(config, { clock, network, random: this.#random, crypto, watcher, record });
   }
 }
 
