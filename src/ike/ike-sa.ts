@@ -4,7 +4,7 @@ import { after, earliest, type Instant, TimerTable } from '../lib/time.ts';
 import { type Datagram, IkeChannel, type Path, sendBack } from './channel.ts';
 import type { ChildTerms } from './child-sa.ts';
 import { ChildSas } from './children.ts';
-import { answerRequest } from './exchanges/answer.ts';
+import { answerRequest, type Situation } from './exchanges/answer.ts';
 import { Auth } from './exchanges/auth.ts';
 import {
   DELETE_IKE_SA,
@@ -14,6 +14,7 @@ import {
   type Outcome,
   type SaInitResult,
 } from './exchanges/exchange.ts';
+import { deletesIkeSa } from './exchanges/informational.ts';
 import { RekeyIke } from './exchanges/rekey-ike.ts';
 import { SaInit } from './exchanges/sa-init.ts';
 import { answerEvent } from './history.ts';
@@ -52,8 +53,8 @@ export class IkeSa {
   /** Handed on to the IKE SA that replaces this one. */
   readonly #children: ChildSas;
   #state: IkeSaState = { kind: 'initial' };
-  /** The IKE SA that this one may replace. */
-  #predecessor: IkeSa | undefined;
+  /** While standby: that of the IKE SA which this one may replace. */
+  #heirOf: Succession | undefined;
 
   private constructor(context: ExchangeContext, channel: IkeChannel, children: ChildSas, now: Instant) {
     this.#context = context;
@@ -143,8 +144,9 @@ export class IkeSa {
 
   /** Sends DELETE and closes when it is answered, or after a short while. */
   terminate(reason: string, now: Instant): void {
-    if (!this.established) return this.#close(reason);
+    if (!this.established) return this.#close(reason, now);
     this.#children.clear(reason);
+    this.#succession.heir?.sayGoodbye(now);
     this.sayGoodbye(now);
     this.#timers.set('give-up', after(now, DELETE_WAIT_MS));
   }
@@ -188,7 +190,7 @@ export class IkeSa {
     const sa = new IkeSa(context, channel, this.#children, now);
     sa.#protect(terms);
     sa.#state = { kind: 'standby', terms };
-    if (role === 'responder') sa.#predecessor = this;
+    if (role === 'responder') sa.#heirOf = this.#succession;
     this.#out.push({ kind: 'spawned', sa });
     return sa;
   }
@@ -201,6 +203,12 @@ export class IkeSa {
     this.retire(now);
     this.#out.push({ kind: 'succeeded', heir });
     heir.#beginNext(now);
+  }
+
+  /** Asks in this standby whether the peer has it. */
+  askPeer(now: Instant): void {
+    this.#liveness.askNow();
+    this.#beginNext(now);
   }
 
   /** Answers until the peer deletes it. */
@@ -236,10 +244,7 @@ export class IkeSa {
     const traffic = since !== undefined && this.established && this.#liveness.heardAfter(since);
     const reason = this.#requests.timeout(traffic, now);
     if (reason === undefined) return;
-    // The peer that does not answer here may have moved on to what its own rekey made.
-    const { heir } = this.#succession;
-    if (heir !== undefined) return this.handOver(heir, now);
-    this.#fail(reason, [], now);
+    this.#handOverOr(reason, [], now);
   }
 
   #onResponse(message: IkeMessage, datagram: Datagram, now: Instant): DropReason | undefined {
@@ -247,6 +252,7 @@ export class IkeSa {
     const received = this.#requests.receive(message, datagram, now);
     if (!received.ok) return received.error;
     if (this.#state.kind !== 'initial') this.#markAlive(now);
+    this.#heirOf?.heirUsed(this, now);
     if (received.value === undefined) return undefined;
     this.#apply(received.value, 'us', now);
     this.#beginNext(now);
@@ -263,14 +269,15 @@ export class IkeSa {
       return undefined;
     }
     if (known.kind === 'stale') return 'stale-request';
-    const busy = busyWith(this.#state, this.#requests.outstanding?.exchange, this.#succession.heir !== undefined);
-    const situation = situationOf(this.#state, this.#channel.role, exchangeType, this.#children, busy);
-    if (situation === undefined) return 'unexpected-request';
+    if (this.#situation(exchangeType) === undefined) return 'unexpected-request';
     const opened = this.#channel.open(message, datagram);
     if (!opened.ok && opened.error.code !== 'malformed') return opened.error.code;
 
     this.#markAlive(now);
-    if (this.#predecessor !== undefined) this.#predecessor.#succession.heirUsed(this, now);
+    // A peer that deletes what its rekey made gave it up; any other request says that it is in use.
+    if (opened.ok && !deletesIkeSa(opened.value)) this.#heirOf?.heirUsed(this, now);
+    const situation = this.#situation(exchangeType);
+    if (situation === undefined) return 'unexpected-request';
     // A peer behind a NAT may come from a new port, or float to 4500.
     if (this.#context.config.role === 'responder') this.#channel.follow(datagram);
     const answer = answerRequest(this.#context, situation, exchangeType, opened);
@@ -281,6 +288,12 @@ export class IkeSa {
     this.#apply(answer.outcome, 'peer', now);
     this.#beginNext(now);
     return undefined;
+  }
+
+  /** What a request of the peer meets now. */
+  #situation(exchangeType: number): Situation | undefined {
+    const busy = busyWith(this.#state, this.#requests.outstanding?.exchange, this.#succession.heir !== undefined);
+    return situationOf(this.#state, this.#channel.role, exchangeType, this.#children, busy);
   }
 
   // --- what exchanges mean
@@ -314,7 +327,7 @@ export class IkeSa {
       case 'deleted':
         // The peer drops this one because what its own rekey made takes over; our rekey is forgotten (RFC 7296 §2.25.2).
         if (this.#succession.heir !== undefined) this.handOver(this.#succession.heir, now);
-        return this.#close(outcome.reason);
+        return this.#close(outcome.reason, now);
       case 'done':
       case 'declined':
       case 'retry':
@@ -345,6 +358,7 @@ export class IkeSa {
 
   #establish(terms: IkeTerms, now: Instant): void {
     this.#state = { kind: 'established', terms, since: now };
+    this.#heirOf = undefined;
     this.#timers.stop('give-up');
     this.#succession.startLifetime(this.#context.config.ikeLifetimeMs, now);
     if (terms.nat.local) this.#out.startKeepalives(now);
@@ -361,19 +375,28 @@ export class IkeSa {
 
   // --- the end
 
+  /** The peer that does not answer here may have moved on to what its own rekey made. */
+  #handOverOr(reason: string, farewell: readonly Payload[], now: Instant): void {
+    const { heir } = this.#succession;
+    if (heir !== undefined) this.handOver(heir, now);
+    else this.#fail(reason, farewell, now);
+  }
+
   /** One last request, if there is anything to say and the window is free, then the end. Nobody waits for its answer. */
   #fail(reason: string, farewell: readonly Payload[], now: Instant): void {
     if (farewell.length > 0 && this.#terms !== undefined) this.#requests.sayLast(farewell, now);
-    this.#close(reason);
+    this.#close(reason, now);
   }
 
-  #close(reason: string): void {
+  #close(reason: string, now: Instant): void {
     if (this.#state.kind === 'closed') return;
     if (this.established) this.#children.clear(reason);
     const reached = reachedIn(this.#state, this.#requests.suspected);
     this.#state = { kind: 'closed' };
     this.#requests.end();
     this.#timers.stopAll();
+    this.#heirOf?.heirLost(now);
+    this.#heirOf = undefined;
     this.#out.push({ kind: 'closed', reached, reason });
   }
 
@@ -385,7 +408,7 @@ export class IkeSa {
       case 'grace':
         return this.#onGraceOver(now);
       case 'half-open':
-        return this.#close(`${peer} started an IKE SA and did not authenticate within ${HALF_OPEN_MS / 1000} s`);
+        return this.#close(`${peer} started an IKE SA and did not authenticate within ${HALF_OPEN_MS / 1000} s`, now);
       case 'liveness':
         return this.#liveness.onTimer(this.#requests.outstanding !== undefined, now);
       case 'keepalive':
@@ -393,12 +416,12 @@ export class IkeSa {
       case 'heir':
         return this.#succession.heirUnused(now);
       case 'ike-lifetime':
-        return this.#fail(this.#succession.describeEnd(), DELETE_IKE_SA, now);
+        return this.#handOverOr(this.#succession.describeEnd(), DELETE_IKE_SA, now);
       case 'ike-soft':
         return this.#succession.rekeyNow();
       case 'give-up':
         if (this.#state.kind === 'retired') return this.#fail('replaced by a rekey', DELETE_IKE_SA, now);
-        return this.#close(`${peer} did not answer our DELETE`);
+        return this.#close(`${peer} did not answer our DELETE`, now);
     }
   }
 

@@ -43,6 +43,11 @@ export class Liveness {
     else this.#due = true;
   }
 
+  /** The next check is due now. */
+  askNow(): void {
+    this.#due = true;
+  }
+
   /** True once for each check that is due. */
   takeDue(): boolean {
     const due = this.#due;

@@ -16,6 +16,7 @@ export function nextExchange(
   liveness: Liveness,
 ): Exchange | undefined {
   if (state.kind === 'deleting') return new DeleteIkeSa(context);
+  if (state.kind === 'standby') return liveness.takeDue() ? new LivenessCheck(context, 'a rekey') : undefined;
   if (state.kind !== 'established') return undefined;
   if (succession.heir === undefined) {
     const exchange = nextChildExchange(context, state.terms, children);

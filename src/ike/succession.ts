@@ -4,7 +4,7 @@ import type { IkeTerms } from './exchanges/exchange.ts';
 import type { IkeSa } from './ike-sa.ts';
 import type { IkeSaTimers } from './ike-sa-state.ts';
 import { isLower, lowestNonce, type Nonces } from './keymat.ts';
-import { BUSY_RETRY_MS, jitter, RETIRED_MS, rekeyRetryMs, softMs } from './timing.ts';
+import { BUSY_RETRY_MS, HEIR_UNUSED_MS, jitter, rekeyRetryMs, softMs } from './timing.ts';
 
 /**
  * When an IKE SA is rekeyed, and which IKE SA follows it (RFC 7296 §2.8, §2.18): what our rekey made takes over at once,
@@ -63,11 +63,13 @@ export class Succession {
 
   rekeyedByUs(terms: IkeTerms, nonces: Nonces, now: Instant): void {
     const made = this.#sa.spawn(terms, 'initiator', now);
+    // Meanwhile we moved on to what the peer's rekey made, or this IKE SA ends.
+    if (!this.#sa.established) return made.sayGoodbye(now);
     const rival = this.#pending;
     // RFC 7296 §2.8.1: the one with the lowest of the four nonces goes, deleted by whoever began it.
     if (rival !== undefined && isLower(lowestNonce(nonces), rival.lowest)) {
       made.sayGoodbye(now);
-      this.#timers.set('heir', after(now, RETIRED_MS));
+      this.#timers.set('heir', after(now, HEIR_UNUSED_MS));
       return;
     }
     if (rival !== undefined) rival.sa.retire(now);
@@ -79,7 +81,7 @@ export class Succession {
     this.#candidate?.sa.abandon('overtaken by another rekey', false, now);
     const sa = this.#sa.spawn(terms, 'responder', now);
     this.#candidate = { sa, lowest: lowestNonce(nonces) };
-    this.#timers.set('heir', after(now, RETIRED_MS));
+    this.#timers.set('heir', after(now, HEIR_UNUSED_MS));
   }
 
   /** Our rekey came to nothing. `temporary`: the peer was busy. */
@@ -90,18 +92,21 @@ export class Succession {
     this.#timers.set('ike-soft', after(now, waitMs));
   }
 
-  /** The peer used what its rekey made. Which of two survives is open while our own rekey is under way. */
+  /** The peer used what its rekey made, so that one won, whatever becomes of a rekey of our own. */
   heirUsed(heir: IkeSa, now: Instant): void {
-    if (this.#sa.established && this.heir === heir && !this.#sa.rekeying) this.#sa.handOver(heir, now);
+    if (this.#sa.established && this.heir === heir) this.#sa.handOver(heir, now);
   }
 
-  /** The peer began a rekey and never used what it made; this IKE SA still works. */
+  /** The peer never used what its rekey made: it may not know the outcome, or its DELETE of this IKE SA got lost. */
   heirUnused(now: Instant): void {
-    const { heir } = this;
-    if (heir === undefined) return;
-    if (this.#sa.rekeying) return this.#timers.set('heir', after(now, RETIRED_MS));
-    heir.abandon('the peer began a rekey and did not finish it', false, now);
-    this.#timers.set('ike-soft', after(now, this.#retryMs()));
+    if (this.#sa.rekeying) return this.#timers.set('heir', after(now, HEIR_UNUSED_MS));
+    this.heir?.askPeer(now);
+  }
+
+  /** What the peer's rekey made came to nothing; this IKE SA still works. */
+  heirLost(now: Instant): void {
+    if (this.#sa.established && !this.#rekeyDue && this.#timers.get('ike-soft') === undefined)
+      this.#timers.set('ike-soft', after(now, this.#retryMs()));
   }
 
   get #pending(): { readonly sa: IkeSa; readonly lowest: Uint8Array } | undefined {

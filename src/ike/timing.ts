@@ -20,6 +20,8 @@ export const DELETE_WAIT_MS = 1_500;
 export const DRAIN_MS = 5_000;
 /** How long the end that a rekey left behind waits for the other end's DELETE. */
 export const RETIRED_MS = 30_000;
+/** How long a peer may leave unused what its rekey made before we ask in there whether it has it. */
+export const HEIR_UNUSED_MS = 10_000;
 /** How soon after bring-up the first CHILD_SA is rekeyed to prove that PFS works: well within a minute, not amid the rush. */
 export const PFS_PROOF_MS = 15_000;
 /** After TEMPORARY_FAILURE; the jitter keeps the two ends from meeting again. */

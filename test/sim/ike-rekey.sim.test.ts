@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ESP_MIX, IKE_MIX, type IkeConfig } from '../../src/ike/index.ts';
 import { ExchangeType } from '../../src/ike/wire/iana.ts';
+import { toHex } from '../../src/lib/bytes.ts';
 import { equalIp } from '../../src/lib/ip.ts';
 import { after } from '../../src/lib/time.ts';
 import type { Packet } from './network.ts';
@@ -16,6 +17,8 @@ interface Lost {
   readonly exchange: 'CREATE_CHILD_SA' | 'INFORMATIONAL';
   readonly part: 'request' | 'response';
   readonly untilMs: number;
+  /** Only what travels in the IKE SA from before. */
+  readonly inOldIke?: true;
 }
 
 interface Row {
@@ -23,6 +26,8 @@ interface Row {
   /** Who rekeys what, and when. */
   readonly rekeys: readonly (readonly [End, What, number])[];
   readonly lost?: readonly Lost[];
+  /** Left out: the ends ask each other within seconds whether they live, which also mends things. */
+  readonly noLiveness?: true;
   /** Phrases that the histories of the two ends must contain between them. */
   readonly seen?: readonly string[];
 }
@@ -150,6 +155,12 @@ const IKE_ROWS: Row[] = [
     lost: [lost('initiator', 'INFORMATIONAL', 'request', 3_000)],
   },
   {
+    name: 'DELETE of the old one never arrives',
+    rekeys: [['initiator', 'ike', 0]],
+    lost: [{ ...lost('initiator', 'INFORMATIONAL', 'request', 60_000), inOldIke: true }],
+    noLiveness: true,
+  },
+  {
     name: 'collision',
     rekeys: [
       ['initiator', 'ike', 0],
@@ -179,6 +190,19 @@ const IKE_ROWS: Row[] = [
       ['responder', 'ike', 0],
     ],
     lost: [lost('responder', 'CREATE_CHILD_SA', 'request', 3_000)],
+  },
+  {
+    // RFC 7296 §2.8.2 in a row: what the peer uses is what won, even while our own rekey has no answer.
+    name: 'collision, and the winner is rekeyed again before the response of the loser arrives',
+    rekeys: [
+      ['initiator', 'ike', 0],
+      ['responder', 'ike', 0],
+      ['initiator', 'ike', 100],
+    ],
+    lost: [
+      lost('initiator', 'CREATE_CHILD_SA', 'response', 1_200),
+      { ...lost('initiator', 'INFORMATIONAL', 'request', 2_000), inOldIke: true },
+    ],
   },
   {
     name: 'collision, DELETE dropped at both ends',
@@ -211,12 +235,15 @@ describe.each([
 });
 
 /** Plays one row; at no moment may an end send on what the other does not have, and one pair of everything is left. */
-function play({ rekeys, lost: losses = [], seen = [] }: Row, seed: number): void {
-  const pair = established({ seed });
+function play({ rekeys, lost: losses = [], noLiveness, seen = [] }: Row, seed: number): void {
+  const patient = noLiveness === undefined ? {} : { dpdIntervalMs: 3_600_000 };
+  const pair = established({ seed, initiator: patient, responder: patient });
   const before = { ike: pair.initiator.view.spiI, child: pair.initiator.view.child?.spiIn };
   const begin = pair.clock.now;
   pair.network.middlebox = (packet) =>
-    losses.some((loss) => pair.clock.now < after(begin, loss.untilMs) && concerns(loss, packet)) ? undefined : packet;
+    losses.some((loss) => pair.clock.now < after(begin, loss.untilMs) && concerns(loss, packet, before.ike))
+      ? undefined
+      : packet;
   for (const [end, what, atMs] of rekeys)
     pair.clock.schedule(after(begin, atMs), () => pair[end].feed({ kind: 'rekey', what }));
   for (let elapsed = 0; elapsed < 20_000; elapsed += 10) {
@@ -358,7 +385,8 @@ function established(options: PairOptions & { initiator?: Partial<IkeConfig> } =
 const EXCHANGES = { CREATE_CHILD_SA: ExchangeType.CreateChildSa, INFORMATIONAL: ExchangeType.Informational };
 const RESPONSE_FLAG = 0x20;
 
-function concerns({ from, exchange, part }: Lost, packet: Packet): boolean {
+function concerns({ from, exchange, part, inOldIke }: Lost, packet: Packet, oldIke: string | undefined): boolean {
+  if (inOldIke && toHex(packet.bytes.subarray(0, 8)) !== oldIke) return false;
   const sender = equalIp(packet.from.address, GATEWAY) ? 'responder' : 'initiator';
   const isResponse = ((packet.bytes[19] ?? 0) & RESPONSE_FLAG) !== 0;
   return sender === from && packet.bytes[18] === EXCHANGES[exchange] && isResponse === (part === 'response');

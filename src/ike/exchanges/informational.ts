@@ -9,9 +9,12 @@ export class LivenessCheck implements Exchange {
   readonly type = ExchangeType.Informational;
   readonly proposal = '';
   readonly #context: ExchangeContext;
+  readonly #about: 'the peer' | 'a rekey';
 
-  constructor(context: ExchangeContext) {
+  /** `a rekey`: asks in an IKE SA that the peer's rekey made whether the peer has it. */
+  constructor(context: ExchangeContext, about: 'the peer' | 'a rekey' = 'the peer') {
     this.#context = context;
+    this.#about = about;
   }
 
   request(): readonly Payload[] {
@@ -23,7 +26,9 @@ export class LivenessCheck implements Exchange {
   }
 
   silence(): string {
-    return `${this.#context.peer} is dead: it sent nothing, and did not answer a liveness check`;
+    return this.#about === 'the peer'
+      ? `${this.#context.peer} is dead: it sent nothing, and did not answer a liveness check`
+      : `${this.#context.peer} began a rekey of the IKE SA and did not finish it`;
   }
 }
 
@@ -85,7 +90,7 @@ export function answerInformational(
   payloads: readonly Payload[],
 ): Answer {
   const deletes = payloads.filter((payload) => payload.kind === 'delete');
-  if (deletes.some((payload) => payload.protocolId === ProtocolId.Ike))
+  if (deletesIkeSa(payloads))
     return { payloads: [], proposal: '', outcome: { kind: 'deleted', reason: `${peer} deleted the IKE SA` } };
 
   const fatal = payloads.find((p) => p.kind === 'notify' && FATAL_NOTIFIES.has(p.notifyType));
@@ -114,6 +119,10 @@ export function answerInformational(
     },
   };
 }
+
+/** Does this request end the IKE SA that it came in? */
+export const deletesIkeSa = (payloads: readonly Payload[]): boolean =>
+  payloads.some((payload) => payload.kind === 'delete' && payload.protocolId === ProtocolId.Ike);
 
 /** Error notifies that a peer sends in a request of its own when it drops the IKE SA, RFC 7296 §2.21.2 and §2.21.3. */
 const FATAL_NOTIFIES: ReadonlySet<number> = new Set([NotifyType.AuthenticationFailed, NotifyType.InvalidSyntax]);
