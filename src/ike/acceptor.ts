@@ -53,7 +53,7 @@ export class Acceptor {
     if (answer.kind === 'refused')
       return { kind: 'refused', response: refusal(message, answer.payloads), reason: answer.reason };
     const response = encodeMessage({ ...header, spiR, fromInitiator: false, response: true }, answer.payloads);
-    return { kind: 'accepted', sa: IkeSa.accept(context, answer.complete(response), datagram, now) };
+    return { kind: 'accepted', sa: IkeSa.accept(context, answer.complete(response), message, datagram, now) };
   }
 
   #hasCookie(message: IkeMessage, datagram: Datagram, now: Instant): boolean {

@@ -1,13 +1,15 @@
 import { equalBytes } from '../lib/bytes.ts';
 import type { Endpoint } from '../lib/esp-sa.ts';
 import type { IpAddress } from '../lib/ip.ts';
-import { err, ok, type Result } from '../lib/result.ts';
 import type { IkeTerms } from './exchanges/exchange.ts';
-import { MessageProtection, type OpenError } from './protection.ts';
+import { DEFAULT_PACKET_SIZE, MIN_PACKET_SIZE, roomForIke, SMALL_PACKET_SIZE } from './packet-size.ts';
+import { MessageProtection } from './protection.ts';
+import { type Opened, type ProtectedContent, Sealer } from './sealer.ts';
 import { isZeroIkeSpi, ZERO_IKE_SPI } from './spi.ts';
-import type { IkeDependencies, IkeOutput } from './types.ts';
+import type { IkeConfig, IkeDependencies, IkeOutput } from './types.ts';
 import type { IkeHeader } from './wire/header.ts';
-import { encodeMessage, type IkeMessage, type Payload } from './wire/message.ts';
+import { encodeMessage, encodePayloads, type IkeMessage, type Payload } from './wire/message.ts';
+import type { SkPayload } from './wire/sk.ts';
 
 /** One IKE datagram as it arrived; `bytes` may be reused by the caller afterwards. */
 export interface Datagram {
@@ -21,6 +23,13 @@ export interface Path {
   readonly remote: Endpoint;
 }
 
+/** One message of ours, in as many datagrams as it takes. */
+export interface OutgoingMessage {
+  readonly datagrams: readonly Uint8Array[];
+  /** `undefined` for an unprotected message. */
+  readonly content: ProtectedContent | undefined;
+}
+
 type SendOutput = Extract<IkeOutput, { readonly kind: 'send' }>;
 
 /** What stands between an IKE SA and its datagrams: SPIs, the path, and protection as soon as there are keys. */
@@ -31,20 +40,29 @@ export class IkeChannel {
   readonly #localAddress: IpAddress;
   #path: Path;
   #spiR: Uint8Array = ZERO_IKE_SPI;
-  #protection: MessageProtection | undefined;
+  #sealer: Sealer | undefined;
+  /** Octets of the largest IP packet that we send, where the peer takes fragments. */
+  #packetSize: number;
 
   constructor(
     deps: IkeDependencies,
-    localAddress: IpAddress,
+    { localAddress, fragmentSize }: Pick<IkeConfig, 'localAddress' | 'fragmentSize'>,
     role: 'initiator' | 'responder',
     spiI: Uint8Array,
     path: Path,
   ) {
     this.#deps = deps;
     this.#localAddress = localAddress;
+    this.#packetSize = fragmentSize ?? DEFAULT_PACKET_SIZE;
     this.role = role;
     this.spiI = spiI;
     this.#path = path;
+  }
+
+  /** The channel of what a rekey made, on the same path. `role`: of the rekey's exchange. */
+  successor(role: 'initiator' | 'responder', terms: IkeTerms): IkeChannel {
+    const config = { localAddress: this.#localAddress, fragmentSize: this.#packetSize };
+    return new IkeChannel(this.#deps, config, role, terms.spiI, this.#path);
   }
 
   /** Zero until IKE_SA_INIT is done. */
@@ -53,9 +71,6 @@ export class IkeChannel {
   }
   get remote(): Endpoint {
     return this.#path.remote;
-  }
-  get path(): Path {
-    return this.#path;
   }
   get local(): Endpoint {
     return { address: this.#localAddress, port: this.#path.localPort };
@@ -69,14 +84,15 @@ export class IkeChannel {
   /** Does this message belong here? The first request has no responder SPI yet, and the first response brings it. */
   matches({ spiI, spiR, messageId }: IkeHeader): boolean {
     if (!equalBytes(spiI, this.spiI)) return false;
-    const beforeAnswer = this.#protection === undefined || (messageId === 0 && isZeroIkeSpi(spiR));
+    const beforeAnswer = this.#sealer === undefined || (messageId === 0 && isZeroIkeSpi(spiR));
     return beforeAnswer || equalBytes(spiR, this.#spiR);
   }
 
   /** From now on everything is inside SK. */
-  protect({ suite, keys, spiR }: IkeTerms): void {
+  protect({ suite, keys, spiR, fragmentation }: IkeTerms): void {
+    const { crypto, random } = this.#deps;
     this.#spiR = spiR;
-    this.#protection = new MessageProtection(this.#deps.crypto, this.#deps.random, suite, keys, this.role);
+    this.#sealer = new Sealer(new MessageProtection(crypto, random, suite, keys, this.role), fragmentation);
   }
 
   /** Floats to 4500 at both ends, RFC 7296 §2.23. */
@@ -89,21 +105,63 @@ export class IkeChannel {
     this.#path = { localPort, remote: from };
   }
 
-  encode(exchangeType: number, response: boolean, messageId: number, payloads: readonly Payload[]): Uint8Array {
+  /** `largest`: octets that no fragment exceeds, where the peer's own ones suggest less than our limit. */
+  encode(
+    exchangeType: number,
+    response: boolean,
+    messageId: number,
+    payloads: readonly Payload[],
+    largest?: number,
+  ): OutgoingMessage {
     const fromInitiator = this.role === 'initiator';
     const header = { spiI: this.spiI, spiR: this.#spiR, exchangeType, fromInitiator, response, messageId };
-    return this.#protection === undefined ? encodeMessage(header, payloads) : this.#protection.seal(header, payloads);
+    if (this.#sealer === undefined) return unprotected(encodeMessage(header, payloads));
+    const content = { header, inner: encodePayloads(payloads) };
+    return { datagrams: this.#sealer.seal(content, this.#room(largest)), content };
   }
 
-  open(message: IkeMessage, { bytes }: Datagram): Result<readonly Payload[], OpenError> {
-    if (this.#protection !== undefined) return this.#protection.open(message, bytes);
-    return message.sk === undefined ? ok(message.payloads) : err({ code: 'not-expected' });
+  /** The same message in smaller fragments, of at most `largest` octets; as it is where there are no smaller ones. */
+  refragment(message: OutgoingMessage, largest: number): OutgoingMessage {
+    const { content, datagrams: before } = message;
+    if (this.#sealer === undefined || content === undefined) return message;
+    const datagrams = this.#sealer.seal(content, this.#room(largest));
+    // RFC 7383 §2.5.2: the receiver knows the new fragments from the old ones by their total alone.
+    return datagrams.length > before.length ? { datagrams, content } : message;
+  }
+
+  /** What got no answer may be too large for the path (RFC 7383 §2.5.2): it, and all that follows, in smaller fragments. */
+  shrink(message: OutgoingMessage): OutgoingMessage {
+    const smaller = this.refragment(message, this.#roomIn(SMALL_PACKET_SIZE));
+    if (smaller !== message) this.#packetSize = SMALL_PACKET_SIZE;
+    return smaller;
+  }
+
+  /** `datagram` is what `message` was decoded from. */
+  open(message: IkeMessage, { bytes }: Datagram): Opened {
+    if (this.#sealer !== undefined) return this.#sealer.open(message, bytes);
+    if (message.sk !== undefined) return { kind: 'dropped', reason: 'not-expected' };
+    return { kind: 'whole', payloads: message.payloads, inner: undefined, fragmentLength: undefined };
+  }
+
+  /** Did the peer write this? For what need not be read again. */
+  isAuthentic(sk: SkPayload, { bytes }: Datagram): boolean {
+    return this.#sealer?.isAuthentic(sk, bytes) ?? false;
   }
 
   send(bytes: Uint8Array): SendOutput {
     return { kind: 'send', localPort: this.#path.localPort, to: this.#path.remote, bytes };
   }
+
+  #room(largest = Number.POSITIVE_INFINITY): number {
+    return Math.min(Math.max(largest, this.#roomIn(MIN_PACKET_SIZE)), this.#roomIn(this.#packetSize));
+  }
+
+  #roomIn(packetSize: number): number {
+    return roomForIke(packetSize, this.#path.remote.address.family, this.#path.localPort);
+  }
 }
+
+export const unprotected = (datagram: Uint8Array): OutgoingMessage => ({ datagrams: [datagram], content: undefined });
 
 /** A response goes back the way its request came, RFC 7296 §2.11. */
 export function sendBack({ localPort, from }: Datagram, bytes: Uint8Array): SendOutput {

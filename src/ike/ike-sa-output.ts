@@ -1,5 +1,5 @@
 import type { IkeSa } from './ike-sa.ts';
-import type { OpenError } from './protection.ts';
+import type { Opened } from './sealer.ts';
 import type { IkeOutput } from './types.ts';
 
 /** What an IKE SA tells its owner. */
@@ -25,4 +25,4 @@ export type DropReason =
   | 'unexpected-response'
   | 'unexpected-request'
   | 'stale-request'
-  | OpenError['code'];
+  | Extract<Opened, { readonly kind: 'dropped' }>['reason'];

@@ -1,10 +1,10 @@
 import type { EspSaPair } from '../lib/esp-sa.ts';
 import type { IpAddress } from '../lib/ip.ts';
 import { after, earliest, type Instant, TimerTable } from '../lib/time.ts';
-import { type Datagram, IkeChannel, type Path, sendBack } from './channel.ts';
+import { type Datagram, IkeChannel, type Path, unprotected } from './channel.ts';
 import type { ChildTerms } from './child-sa.ts';
 import { ChildSas } from './children.ts';
-import { answerRequest, type Situation } from './exchanges/answer.ts';
+import { answerMalformed, answerRequest, type Situation } from './exchanges/answer.ts';
 import { Auth } from './exchanges/auth.ts';
 import {
   DELETE_IKE_SA,
@@ -45,7 +45,7 @@ export class IkeSa {
   readonly #context: ExchangeContext;
   readonly #channel: IkeChannel;
   readonly #requests: OurRequests;
-  readonly #responses = new ResponseCache();
+  readonly #responses: ResponseCache;
   readonly #timers = new TimerTable<IkeSaTimerName>();
   readonly #liveness: Liveness;
   readonly #succession: Succession;
@@ -62,6 +62,7 @@ export class IkeSa {
     this.#children = children;
     this.#out = new Outbox(channel, this.#timers);
     this.#requests = new OurRequests(context, channel, this.#timers, this.#out);
+    this.#responses = new ResponseCache(channel, this.#out);
     this.#liveness = new Liveness(this.#timers, context.config.dpdIntervalMs, now);
     this.#succession = new Succession(this, this.#timers, context.deps.random);
   }
@@ -71,20 +72,25 @@ export class IkeSa {
     const { config, deps } = context;
     const spiI = newIkeSpi(deps.random);
     const path: Path = { localPort: port, remote: { address: remoteAddress, port } };
-    const channel = new IkeChannel(deps, config.localAddress, 'initiator', spiI, path);
+    const channel = new IkeChannel(deps, config, 'initiator', spiI, path);
     const sa = new IkeSa(context, channel, new ChildSas(config, deps.random), now);
     sa.#requests.begin(new SaInit(context, spiI, channel.local, channel.remote), now);
     return sa;
   }
 
   /** Takes over after a responder accepted the IKE_SA_INIT request in `datagram`, and sends its response. */
-  static accept(context: ExchangeContext, init: SaInitResult, datagram: Datagram, now: Instant): IkeSa {
+  static accept(
+    context: ExchangeContext,
+    init: SaInitResult,
+    request: IkeMessage,
+    datagram: Datagram,
+    now: Instant,
+  ): IkeSa {
     const { config, deps } = context;
     const path: Path = { localPort: datagram.localPort, remote: datagram.from };
-    const channel = new IkeChannel(deps, config.localAddress, 'responder', init.spiI, path);
+    const channel = new IkeChannel(deps, config, 'responder', init.spiI, path);
     const sa = new IkeSa(context, channel, new ChildSas(config, deps.random), now);
-    sa.#responses.answered(init.requestBytes, init.responseBytes);
-    sa.#out.send(init.responseBytes, now);
+    sa.#responses.answer(request, datagram, unprotected(init.responseBytes));
     sa.#onKeyed(init);
     sa.#timers.set('half-open', after(now, HALF_OPEN_MS));
     const proposal = describeIkeSuite(init.suite);
@@ -184,10 +190,7 @@ export class IkeSa {
 
   /** The product of a rekey of this IKE SA; `role`: of the rekey's exchange, RFC 7296 §2.18. */
   spawn(terms: IkeTerms, role: 'initiator' | 'responder', now: Instant): IkeSa {
-    const context = this.#context;
-    const { localAddress } = context.config;
-    const channel = new IkeChannel(context.deps, localAddress, role, terms.spiI, this.#channel.path);
-    const sa = new IkeSa(context, channel, this.#children, now);
+    const sa = new IkeSa(this.#context, this.#channel.successor(role, terms), this.#children, now);
     sa.#protect(terms);
     sa.#state = { kind: 'standby', terms };
     if (role === 'responder') sa.#heirOf = this.#succession;
@@ -263,27 +266,26 @@ export class IkeSa {
 
   #onRequest(message: IkeMessage, datagram: Datagram, now: Instant): DropReason | undefined {
     const { exchangeType, messageId } = message.header;
-    const known = this.#responses.classify(messageId, datagram.bytes);
-    if (known.kind === 'repeated') {
-      this.#out.push(sendBack(datagram, known.response));
-      return undefined;
-    }
-    if (known.kind === 'stale') return 'stale-request';
+    if (messageId !== this.#responses.next) return this.#responses.repeat(message, datagram);
     if (this.#situation(exchangeType) === undefined) return 'unexpected-request';
     const opened = this.#channel.open(message, datagram);
-    if (!opened.ok && opened.error.code !== 'malformed') return opened.error.code;
+    if (opened.kind === 'dropped') return opened.reason;
+    if (opened.kind === 'partial') return undefined;
 
     this.#markAlive(now);
     // A peer that deletes what its rekey made gave it up; any other request says that it is in use.
-    if (opened.ok && !deletesIkeSa(opened.value)) this.#heirOf?.heirUsed(this, now);
+    if (opened.kind === 'whole' && !deletesIkeSa(opened.payloads)) this.#heirOf?.heirUsed(this, now);
     const situation = this.#situation(exchangeType);
     if (situation === undefined) return 'unexpected-request';
     // A peer behind a NAT may come from a new port, or float to 4500.
     if (this.#context.config.role === 'responder') this.#channel.follow(datagram);
-    const answer = answerRequest(this.#context, situation, exchangeType, opened);
-    const response = this.#channel.encode(exchangeType, true, messageId, answer.payloads);
-    this.#responses.answered(datagram.bytes, response);
-    this.#out.push(sendBack(datagram, response));
+    const answer =
+      opened.kind === 'malformed'
+        ? answerMalformed(this.#context, opened.detail)
+        : answerRequest(this.#context, situation, exchangeType, opened.payloads);
+    const largest = opened.kind === 'whole' ? opened.fragmentLength : undefined;
+    const response = this.#channel.encode(exchangeType, true, messageId, answer.payloads, largest);
+    this.#responses.answer(message, datagram, response);
     this.#out.record(answerEvent(this.#channel, exchangeType, messageId, answer));
     this.#apply(answer.outcome, 'peer', now);
     this.#beginNext(now);

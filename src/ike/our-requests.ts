@@ -1,3 +1,4 @@
+import { concat } from '../lib/bytes.ts';
 import { equalIp } from '../lib/ip.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { after, type Instant } from '../lib/time.ts';
@@ -9,7 +10,7 @@ import type { DropReason } from './ike-sa-output.ts';
 import type { IkeSaTimers } from './ike-sa-state.ts';
 import type { Outbox } from './outbox.ts';
 import { describeEffort, type Request, RequestWindow } from './request-window.ts';
-import { REFUSAL_GRACE_MS } from './timing.ts';
+import { REFUSAL_GRACE_MS, SHRINK_AT_TRANSMISSION } from './timing.ts';
 import { ExchangeType } from './wire/iana.ts';
 import type { IkeMessage, Payload } from './wire/message.ts';
 
@@ -48,9 +49,9 @@ export class OurRequests {
   }
 
   begin(exchange: Exchange, now: Instant, messageId = this.#window.takeMessageId()): void {
-    const bytes = this.#channel.encode(exchange.type, false, messageId, exchange.request());
-    this.#window.begin(exchange, messageId, bytes, now);
-    this.#out.send(bytes, now);
+    const message = this.#channel.encode(exchange.type, false, messageId, exchange.request());
+    this.#window.begin(exchange, messageId, message, now);
+    this.#out.send(message, now);
   }
 
   /** One INFORMATIONAL request, if the window is free. Nobody waits for its answer. */
@@ -71,7 +72,7 @@ export class OurRequests {
     const request = this.#window.outstanding;
     if (due === 'nothing' || request === undefined) return undefined;
     if (due === 'resend') {
-      this.#out.send(request.bytes, now);
+      this.#resend(request, now);
       return undefined;
     }
     if (traffic) {
@@ -79,7 +80,7 @@ export class OurRequests {
       const reason = `no answer yet, but traffic arrives (${describeEffort(request, now)})`;
       this.#out.record(requestEvent(this.#channel, request, { result: 'timeout', reason }, now));
       this.#window.restart(now);
-      this.#out.send(request.bytes, now);
+      this.#out.send(request.message, now);
       return undefined;
     }
     const reason = this.#suspicion ?? `${request.exchange.silence()} (${describeEffort(request, now)})`;
@@ -108,19 +109,28 @@ export class OurRequests {
     const { from } = datagram;
     if (!equalIp(from.address, remote.address)) return err('wrong-source');
     const opened = this.#channel.open(message, datagram);
-    if (!opened.ok && opened.error.code !== 'malformed') return err(opened.error.code);
+    if (opened.kind === 'dropped') return err(opened.reason);
+    if (opened.kind === 'partial') return ok(undefined);
 
-    const outcome = opened.ok
-      ? request.exchange.onResponse({
-          spiR,
-          payloads: opened.value,
-          requestBytes: request.bytes,
-          responseBytes: datagram.bytes,
-          local,
-          from,
-        })
-      : failed(describeMalformed(this.#context, 'response', opened.error), DELETE_IKE_SA);
+    const outcome =
+      opened.kind === 'malformed'
+        ? failed(describeMalformed(this.#context, 'response', opened.detail), DELETE_IKE_SA)
+        : request.exchange.onResponse({
+            spiR,
+            payloads: opened.payloads,
+            requestBytes: concat(...request.message.datagrams),
+            responseBytes: datagram.bytes,
+            local,
+            from,
+          });
     return ok(this.#conclude(request, outcome, now));
+  }
+
+  /** After some silence in smaller fragments, where there are any. */
+  #resend({ message, transmissions }: Request, now: Instant): void {
+    const again = transmissions < SHRINK_AT_TRANSMISSION ? message : this.#channel.shrink(message);
+    this.#window.replace(again);
+    this.#out.send(again, now);
   }
 
   #conclude(request: Request, outcome: Outcome, now: Instant): Outcome | undefined {

@@ -1,5 +1,5 @@
 import { after, type Instant } from '../lib/time.ts';
-import type { IkeChannel } from './channel.ts';
+import type { IkeChannel, OutgoingMessage } from './channel.ts';
 import type { IkeSaOutput } from './ike-sa-output.ts';
 import type { IkeSaTimers } from './ike-sa-state.ts';
 import { KEEPALIVE_MS } from './timing.ts';
@@ -28,8 +28,8 @@ export class Outbox {
     this.#out.push({ kind: 'history', event });
   }
 
-  send(bytes: Uint8Array, now: Instant): void {
-    this.#out.push(this.#channel.send(bytes));
+  send({ datagrams }: OutgoingMessage, now: Instant): void {
+    for (const bytes of datagrams) this.#out.push(this.#channel.send(bytes));
     // Any packet keeps the mapping of our NAT open.
     if (this.#timers.get('keepalive') !== undefined) this.startKeepalives(now);
   }

@@ -1,20 +1,16 @@
 import type { CryptoProvider, Random } from '../crypto/types.ts';
 import { concat, Writer } from '../lib/bytes.ts';
-import { err, type Result } from '../lib/result.ts';
+import { err, ok, type Result } from '../lib/result.ts';
 import type { SkKeys } from './keymat.ts';
 import { encryptionOf, hashOf, SALT_LENGTH } from './suites.ts';
 import type { IkeSuite } from './types.ts';
 import type { IkeHeader } from './wire/header.ts';
-import { decodePayloads, encodePayloads, type IkeMessage, type Payload } from './wire/message.ts';
-import { encodeSkPrefix, type SkPayload } from './wire/sk.ts';
+import type { InnerOctets } from './wire/message.ts';
+import { encodeSkPrefix, type FragmentPosition, type SkPayload } from './wire/sk.ts';
+import { encodeSkfPrefix, SKF_BODY_OFFSET } from './wire/skf.ts';
 
-/**
- * `not-protected`, `not-expected` (protected although there are no keys yet), `bad-icv`: not from the peer, drop.
- * `malformed`: from the peer, and beyond repair (RFC 7296 §2.21).
- */
-export type OpenError =
-  | { readonly code: 'not-protected' | 'not-expected' | 'bad-icv' }
-  | { readonly code: 'malformed'; readonly detail: string };
+/** `bad-icv`: not from the peer, drop. `malformed`: from the peer, and beyond repair (RFC 7296 §2.21). */
+export type UnsealError = { readonly code: 'bad-icv' } | { readonly code: 'malformed'; readonly detail: string };
 
 /** Key of one direction. */
 interface DirectionKeys {
@@ -26,7 +22,10 @@ const GCM_IV_LENGTH = 8;
 const GCM_TAG_LENGTH = 16;
 const CBC_BLOCK = 16;
 
-/** Seals and opens the SK payloads of one IKE SA: RFC 7296 §3.14 for AES-CBC with HMAC, RFC 5282 for AES-GCM. */
+/**
+ * Seals and unseals the SK payloads of one IKE SA, and their fragments: RFC 7296 §3.14 for AES-CBC with HMAC, RFC 5282
+ * for AES-GCM. Knows octets, not payloads.
+ */
 export class MessageProtection {
   readonly #crypto: CryptoProvider;
   readonly #random: Random;
@@ -46,33 +45,37 @@ export class MessageProtection {
     this.#in = role === 'initiator' ? responder : initiator;
   }
 
-  /** The whole datagram: header and one SK payload around `payloads`. */
-  seal(header: IkeHeader, payloads: readonly Payload[]): Uint8Array {
-    const { firstPayload, bytes } = encodePayloads(payloads);
-    return encryptionOf(this.#suite).aead
-      ? this.#sealGcm(header, firstPayload, bytes)
-      : this.#sealCbc(header, firstPayload, bytes);
+  /** The whole datagram: header and one SK payload around `inner`, or one SKF payload around a fragment of it. */
+  seal(header: IkeHeader, inner: InnerOctets, fragment?: FragmentPosition): Uint8Array {
+    const prefix = (bodyLength: number): Uint8Array =>
+      fragment === undefined
+        ? encodeSkPrefix(header, inner.firstPayload, bodyLength)
+        : encodeSkfPrefix(header, inner.firstPayload, fragment, bodyLength);
+    return this.#isAead ? this.#sealGcm(prefix, inner.bytes) : this.#sealCbc(prefix, inner.bytes);
   }
 
-  /** The payloads inside SK. `datagram` is what `message` was decoded from. */
-  open(message: IkeMessage, datagram: Uint8Array): Result<readonly Payload[], OpenError> {
-    const { sk } = message;
-    if (sk === undefined) return err({ code: 'not-protected' });
-    const plaintext = encryptionOf(this.#suite).aead ? this.#openGcm(sk, datagram) : this.#openCbc(sk, datagram);
+  /** What is inside, without padding. `datagram` is what `sk` was decoded from. */
+  unseal(sk: SkPayload, datagram: Uint8Array): Result<Uint8Array, UnsealError> {
+    const plaintext = this.#isAead ? this.#openGcm(sk, datagram) : this.#openCbc(sk, datagram);
     if (plaintext === undefined) return err({ code: 'bad-icv' });
     const unpadded = withoutPadding(plaintext);
-    if (unpadded === undefined) return err({ code: 'malformed', detail: 'pad length' });
-    const payloads = decodePayloads(sk.firstPayload, unpadded);
-    return payloads.ok ? payloads : err({ code: 'malformed', detail: payloads.error.message });
+    return unpadded === undefined ? err({ code: 'malformed', detail: 'pad length' }) : ok(unpadded);
   }
 
-  #sealCbc(header: IkeHeader, firstPayload: number, payloads: Uint8Array): Uint8Array {
-    const padLength = CBC_BLOCK - 1 - (payloads.length % CBC_BLOCK);
-    const plaintext = new Writer(payloads.length + padLength + 1).put(payloads).zeros(padLength).u8(padLength).finish();
+  /** Octets that fit inside one fragment whose datagram has at most `length` octets. */
+  fragmentRoom(length: number): number {
+    if (this.#isAead) return length - SKF_BODY_OFFSET - GCM_IV_LENGTH - GCM_TAG_LENGTH - 1;
+    const ciphertext = length - SKF_BODY_OFFSET - CBC_BLOCK - this.#icvLength;
+    return ciphertext - (ciphertext % CBC_BLOCK) - 1;
+  }
+
+  #sealCbc(prefix: (bodyLength: number) => Uint8Array, inner: Uint8Array): Uint8Array {
+    const padLength = CBC_BLOCK - 1 - (inner.length % CBC_BLOCK);
+    const plaintext = new Writer(inner.length + padLength + 1).put(inner).zeros(padLength).u8(padLength).finish();
     const bodyLength = CBC_BLOCK + plaintext.length + this.#icvLength;
     const iv = this.#random.bytes(CBC_BLOCK);
     const ciphertext = this.#crypto.aesCbcEncrypt(this.#out.encryption, iv, plaintext);
-    const covered = concat(encodeSkPrefix(header, firstPayload, bodyLength), iv, ciphertext);
+    const covered = concat(prefix(bodyLength), iv, ciphertext);
     return concat(covered, this.#icv(this.#out, covered));
   }
 
@@ -91,18 +94,22 @@ export class MessageProtection {
     );
   }
 
-  #sealGcm(header: IkeHeader, firstPayload: number, payloads: Uint8Array): Uint8Array {
-    const plaintext = concat(payloads, Uint8Array.of(0)); // no padding needed, RFC 5282 §3
-    const prefix = encodeSkPrefix(header, firstPayload, GCM_IV_LENGTH + plaintext.length + GCM_TAG_LENGTH);
+  #sealGcm(prefix: (bodyLength: number) => Uint8Array, inner: Uint8Array): Uint8Array {
+    const plaintext = concat(inner, Uint8Array.of(0)); // no padding needed, RFC 5282 §3
+    const aad = prefix(GCM_IV_LENGTH + plaintext.length + GCM_TAG_LENGTH);
     const iv = new Writer(GCM_IV_LENGTH).u64(this.#gcmIv++).finish();
     const { key, nonce } = gcmKey(this.#out, iv);
-    return concat(prefix, iv, this.#crypto.aesGcmSeal(key, nonce, prefix, plaintext));
+    return concat(aad, iv, this.#crypto.aesGcmSeal(key, nonce, aad, plaintext));
   }
 
   #openGcm({ body, bodyOffset }: SkPayload, datagram: Uint8Array): Uint8Array | undefined {
     if (body.length <= GCM_IV_LENGTH + GCM_TAG_LENGTH) return undefined;
     const { key, nonce } = gcmKey(this.#in, body.subarray(0, GCM_IV_LENGTH));
     return this.#crypto.aesGcmOpen(key, nonce, datagram.subarray(0, bodyOffset), body.subarray(GCM_IV_LENGTH));
+  }
+
+  get #isAead(): boolean {
+    return encryptionOf(this.#suite).aead;
   }
 
   get #icvLength(): number {

@@ -1,5 +1,6 @@
 import type { Random } from '../crypto/types.ts';
 import { after, elapsedMs, type Instant } from '../lib/time.ts';
+import type { OutgoingMessage } from './channel.ts';
 import type { Exchange } from './exchanges/exchange.ts';
 import { jitter, RETRANSMIT_AFTER_MS } from './timing.ts';
 
@@ -7,8 +8,8 @@ import { jitter, RETRANSMIT_AFTER_MS } from './timing.ts';
 export interface Request {
   readonly exchange: Exchange;
   readonly messageId: number;
-  /** The datagram; a retransmission is the same, octet by octet (RFC 7296 §2.1). */
-  readonly bytes: Uint8Array;
+  /** A retransmission is the same, octet by octet (RFC 7296 §2.1), or the same in smaller fragments (RFC 7383 §2.5.2). */
+  readonly message: OutgoingMessage;
   readonly startedAt: Instant;
   readonly transmissions: number;
 }
@@ -36,11 +37,11 @@ export class RequestWindow {
   }
 
   /** Starts the clock of a request that the owner sends now. */
-  begin(exchange: Exchange, messageId: number, bytes: Uint8Array, now: Instant): void {
-    this.#transmitted({ exchange, messageId, bytes, startedAt: now, transmissions: 1 }, now);
+  begin(exchange: Exchange, messageId: number, message: OutgoingMessage, now: Instant): void {
+    this.#transmitted({ exchange, messageId, message, startedAt: now, transmissions: 1 }, now);
   }
 
-  /** `resend`: send `outstanding.bytes` again. `exhausted`: the peer had its chances; call `end` or `restart`. */
+  /** `resend`: send `outstanding.message` again. `exhausted`: the peer had its chances; call `end` or `restart`. */
   expire(now: Instant): 'nothing' | 'resend' | 'exhausted' {
     const request = this.#outstanding;
     if (request === undefined || this.#resendAt === undefined || this.#resendAt > now) return 'nothing';
@@ -56,6 +57,11 @@ export class RequestWindow {
   restart(now: Instant): void {
     if (this.#outstanding === undefined) return;
     this.#transmitted({ ...this.#outstanding, startedAt: now, transmissions: 1 }, now);
+  }
+
+  /** The same request in other datagrams. */
+  replace(message: OutgoingMessage): void {
+    if (this.#outstanding !== undefined) this.#outstanding = { ...this.#outstanding, message };
   }
 
   end(): void {

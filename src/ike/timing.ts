@@ -5,6 +5,8 @@ import type { Random } from '../crypto/types.ts';
  * 7.5 s on average and 9 s at most, so that a dead peer is known in under 10 s.
  */
 export const RETRANSMIT_AFTER_MS: readonly number[] = [500, 1000, 2000, 4000];
+/** From this transmission on, 1.5 s after the first, a request goes out in smaller fragments: its path may swallow large packets. */
+export const SHRINK_AT_TRANSMISSION = 3;
 /** Sending into silence for so long asks the peer at once whether it is there. */
 export const UNANSWERED_MS = 500;
 /** How long an unauthenticated refusal of IKE_SA_INIT may be contradicted by a better answer. */

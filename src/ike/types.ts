@@ -65,6 +65,11 @@ export interface IkeConfig {
   readonly pfsProof?: boolean;
   /** Idle time after which an empty INFORMATIONAL probes the peer. */
   readonly dpdIntervalMs: number;
+  /**
+   * Octets of the largest IP packet that carries a protected message, 256 or more, if the peer takes fragments (RFC 7383).
+   * Left out: 1280.
+   */
+  readonly fragmentSize?: number;
   /** `udp` fakes the NAT source hash so that both ends encapsulate; `auto` encapsulates only behind a NAT. */
   readonly encapsulation: 'udp' | 'auto';
   /** Emits `keys` outputs for a debugging tap. Off unless the operator allowed it twice. */

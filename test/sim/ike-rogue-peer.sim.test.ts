@@ -4,10 +4,11 @@ import { ANY_TO_ANY } from '../../src/ike/child-sa.ts';
 import { ESP_MIX } from '../../src/ike/index.ts';
 import { offerEspPfs } from '../../src/ike/proposal.ts';
 import { MessageProtection } from '../../src/ike/protection.ts';
+import { Sealer } from '../../src/ike/sealer.ts';
 import { encodeEspSpi } from '../../src/ike/spi.ts';
 import type { ExportedIkeKeys } from '../../src/ike/types.ts';
 import { ExchangeType, NotifyType, notifyName, ProtocolId } from '../../src/ike/wire/iana.ts';
-import { decodeMessage, type Payload } from '../../src/ike/wire/message.ts';
+import { decodeMessage, encodePayloads, type Payload } from '../../src/ike/wire/message.ts';
 import { notify } from '../../src/ike/wire/notify.ts';
 import { fromHex } from '../../src/lib/bytes.ts';
 import { ip } from '../../src/lib/ip.ts';
@@ -135,7 +136,8 @@ class RogueGateway {
   ask(payloads: readonly Payload[], exchangeType: number = ExchangeType.Informational): string[] {
     const { spiI, spiR } = this.#keys;
     const header = { spiI: fromHex(spiI), spiR: fromHex(spiR), exchangeType, messageId: this.#messageId++ };
-    const request = this.#protection('responder').seal({ ...header, fromInitiator: false, response: false }, payloads);
+    const inner = encodePayloads(payloads);
+    const request = this.#protection('responder').seal({ ...header, fromInitiator: false, response: false }, inner);
     const before = this.pair.network.sent.length;
     const [from, to] = [GATEWAY, BRANCH].map((address) => ({ address, port: 4500 }));
     if (from === undefined || to === undefined) throw new Error('unreachable');
@@ -148,9 +150,9 @@ class RogueGateway {
     const message = decodeMessage(bytes);
     if (!message.ok) throw message.error;
     expect(message.value.header).toMatchObject({ response: true, messageId: this.#messageId - 1 });
-    const opened = this.#protection('responder').open(message.value, bytes);
-    if (!opened.ok) throw new Error(opened.error.code);
-    return opened.value.map((p) => {
+    const opened = new Sealer(this.#protection('responder'), false).open(message.value, bytes);
+    if (opened.kind !== 'whole') throw new Error(opened.kind);
+    return opened.payloads.map((p) => {
       if (p.kind === 'notify') return [notifyName(p.notifyType), ...hexWords(p.data)].join(' ');
       return p.kind === 'delete' ? `delete ${p.protocolId} ${p.spis.length}` : p.kind;
     });

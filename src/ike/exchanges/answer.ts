@@ -1,12 +1,10 @@
-import type { Result } from '../../lib/result.ts';
 import type { ChildSas } from '../children.ts';
-import type { OpenError } from '../protection.ts';
 import { newEspSpi } from '../spi.ts';
 import { ExchangeType, NotifyType } from '../wire/iana.ts';
 import { findUnsupportedCritical, type Payload } from '../wire/message.ts';
 import { notify } from '../wire/notify.ts';
 import { answerAuth } from './auth.ts';
-import { answerCreateChild, declined } from './create-child.ts';
+import { answerCreateChild, broken, declined } from './create-child.ts';
 import { type Answer, DONE, type ExchangeContext, failed, type IkeTerms, type SaInitResult } from './exchange.ts';
 import { answerInformational } from './informational.ts';
 import { answerRekeyIke, asksForIkeRekey } from './rekey-ike.ts';
@@ -23,16 +21,14 @@ export type Situation =
       readonly busy: 'nothing' | 'child' | 'ike-rekey' | 'closing';
     };
 
-/** Answers a request that came under valid protection, whatever is in it. */
+/** Answers a request that came under valid protection, whatever its payloads are. */
 export function answerRequest(
   context: ExchangeContext,
   situation: Situation,
   exchangeType: number,
-  opened: Result<readonly Payload[], OpenError>,
+  payloads: readonly Payload[],
 ): Answer {
   const authenticating = situation.kind === 'authenticating';
-  if (!opened.ok) return refuseMalformed(context, opened.error);
-  const payloads = opened.value;
   const critical = findUnsupportedCritical(payloads);
   if (critical !== undefined) return refuseCritical(context, critical.type, authenticating);
   if (authenticating) return answerAuth(context, situation.init, newEspSpi(context.deps.random), payloads);
@@ -65,12 +61,9 @@ function refuseCritical({ peer }: ExchangeContext, type: number, authenticating:
 }
 
 /** RFC 7296 §2.21.3: after INVALID_SYNTAX both ends drop the IKE SA. */
-function refuseMalformed(context: ExchangeContext, error: OpenError): Answer {
-  const payloads = [notify(NotifyType.InvalidSyntax)];
-  return { payloads, proposal: '', outcome: failed(describeMalformed(context, 'request', error)) };
-}
+export const answerMalformed = (context: ExchangeContext, detail: string): Answer =>
+  broken(describeMalformed(context, 'request', detail));
 
-export function describeMalformed({ peer }: ExchangeContext, what: 'request' | 'response', error: OpenError): string {
-  const detail = error.code === 'malformed' ? error.detail : error.code;
+export function describeMalformed({ peer }: ExchangeContext, what: 'request' | 'response', detail: string): string {
   return `${peer} sent a malformed ${what} under valid protection: ${detail}`;
 }

@@ -14,13 +14,15 @@ export interface ExchangeContext {
   readonly peer: string;
 }
 
-/** An IKE SA's identity and keys, from IKE_SA_INIT or from a rekey; a rekey inherits the NAT finding. */
+/** An IKE SA's identity and keys, from IKE_SA_INIT or from a rekey; a rekey inherits what was found about path and peer. */
 export interface IkeTerms {
   readonly spiI: Uint8Array;
   readonly spiR: Uint8Array;
   readonly suite: IkeSuite;
   readonly keys: SkKeys;
   readonly nat: NatFinding;
+  /** Both ends take fragments, RFC 7383 §2.3. */
+  readonly fragmentation: boolean;
 }
 
 /** What IKE_SA_INIT leaves behind: the IKE SA's terms, and what AUTH will sign. */
@@ -92,7 +94,7 @@ export type Outcome =
 export interface Reply {
   readonly spiR: Uint8Array;
   readonly payloads: readonly Payload[];
-  /** Our request and the peer's response as they were on the wire. */
+  /** Our request and the peer's response as they were on the wire; for IKE_SA_INIT, which is never fragmented. */
   readonly requestBytes: Uint8Array;
   readonly responseBytes: Uint8Array;
   /** Our end that received it, and where it came from. */

@@ -176,7 +176,8 @@ function successor(
   spiR: Uint8Array,
 ): IkeTerms {
   const seed = rekeySkeyseed(crypto, old.suite, old.keys.d, nonces, gir);
-  return { spiI, spiR, suite, keys: deriveSkKeys(crypto, suite, seed, nonces, spiI, spiR), nat: old.nat };
+  const keys = deriveSkKeys(crypto, suite, seed, nonces, spiI, spiR);
+  return { spiI, spiR, suite, keys, nat: old.nat, fragmentation: old.fragmentation };
 }
 
 const isIkeSpi = (spi: Uint8Array): boolean => spi.length === IKE_SPI_LENGTH && !isZeroIkeSpi(spi);

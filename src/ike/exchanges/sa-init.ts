@@ -65,6 +65,7 @@ export class SaInit implements Exchange {
       { kind: 'ke', dhGroup: group, publicValue },
       { kind: 'nonce', nonce: this.#ni },
       ...natDetectionNotifies(deps.crypto, spis, this.#local, this.#remote, config.encapsulation),
+      notify(NotifyType.Ikev2FragmentationSupported),
     ];
   }
 
@@ -164,6 +165,7 @@ export class SaInit implements Exchange {
       responseBytes: responseBytes.slice(),
       nat,
       sighting: sightingOf(spis, local, nat, payloads),
+      fragmentation: takesFragments(payloads),
     });
   }
 }
@@ -232,6 +234,7 @@ export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request
   );
   // The request was hashed before our SPI existed.
   const nat = detectNat(deps.crypto, { ...spis, spiR: ZERO_IKE_SPI }, local, from, payloads);
+  const fragmentation = takesFragments(payloads);
   const requestBytes = request.requestBytes.slice();
   return {
     kind: 'accepted',
@@ -241,10 +244,14 @@ export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request
       { kind: 'ke', dhGroup: suite.dhGroup, publicValue: keyExchange.publicValue },
       { kind: 'nonce', nonce: nonces.nr },
       ...natDetectionNotifies(deps.crypto, spis, local, from, config.encapsulation),
+      ...(fragmentation ? [notify(NotifyType.Ikev2FragmentationSupported)] : []),
     ],
-    complete: (responseBytes) => ({ ...spis, suite, keys, nonces, requestBytes, responseBytes, nat }),
+    complete: (responseBytes) => ({ ...spis, suite, keys, nonces, requestBytes, responseBytes, nat, fragmentation }),
   };
 }
+
+const takesFragments = (payloads: readonly Payload[]): boolean =>
+  findNotify(payloads, NotifyType.Ikev2FragmentationSupported) !== undefined;
 
 function wrongGroup(wanted: DhGroup, got: number): SaInitAnswer {
   return refused(

@@ -21,6 +21,7 @@ export const PayloadType = {
   TsInitiator: 44,
   TsResponder: 45,
   Sk: 46,
+  Skf: 53,
 } as const;
 
 /** RFC 7296 §3.3.1 and §3.10. */
@@ -68,6 +69,7 @@ export const NotifyType = {
   Cookie: 16390,
   UseTransportMode: 16391,
   RekeySa: 16393,
+  Ikev2FragmentationSupported: 16430,
 } as const;
 
 const NOTIFY_NAMES: ReadonlyMap<number, string> = new Map(
@@ -83,5 +85,5 @@ export function notifyName(notifyType: number): string {
 export const isErrorNotify = (notifyType: number): boolean => notifyType < 16384;
 
 function screamingSnake(camel: string): string {
-  return camel.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
+  return camel.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase();
 }

@@ -11,6 +11,7 @@ import { type NoncePayload, nonceCodec } from './nonce.ts';
 import { type NotifyPayload, notifyCodec } from './notify.ts';
 import { type SaPayload, saCodec } from './sa.ts';
 import { decodeSk, type SkPayload } from './sk.ts';
+import { decodeSkf } from './skf.ts';
 import { type TsInitiatorPayload, type TsResponderPayload, tsInitiatorCodec, tsResponderCodec } from './ts.ts';
 import { type VendorIdPayload, vendorIdCodec } from './vendor-id.ts';
 
@@ -42,7 +43,14 @@ export interface IkeMessage {
   readonly header: IkeHeader;
   /** The payloads in front of SK: all of them in IKE_SA_INIT, normally none later. */
   readonly payloads: readonly Payload[];
+  /** Everything that is protected, or one fragment of it. */
   readonly sk: SkPayload | undefined;
+}
+
+/** What SK carries, as octets: a chain of payloads with their generic headers, and the type of the first. */
+export interface InnerOctets {
+  readonly firstPayload: number;
+  readonly bytes: Uint8Array;
 }
 
 /** Far above any real message; stops a datagram of empty payloads from costing more than it weighs. */
@@ -68,7 +76,7 @@ const PAYLOADS = [
 const BY_TYPE: ReadonlyMap<number, AnyCodec> = new Map(PAYLOADS.map((codec) => [codec.type, codec]));
 const BY_KIND: ReadonlyMap<string, AnyCodec> = new Map(PAYLOADS.map((codec) => [codec.kind, codec]));
 
-/** Reads one IKE message (no non-ESP marker); the SK payload stays closed. */
+/** Reads one IKE message (no non-ESP marker); an SK or SKF payload stays closed. */
 export function decodeMessage(bytes: Uint8Array): Result<IkeMessage, WireError> {
   return catchWireError(() => {
     const r = new Reader(bytes);
@@ -79,9 +87,9 @@ export function decodeMessage(bytes: Uint8Array): Result<IkeMessage, WireError> 
 }
 
 /** Reads the payloads that were inside SK. */
-export function decodePayloads(firstPayload: number, plaintext: Uint8Array): Result<readonly Payload[], WireError> {
+export function decodePayloads({ firstPayload, bytes }: InnerOctets): Result<readonly Payload[], WireError> {
   return catchWireError(() => {
-    const r = new Reader(plaintext);
+    const r = new Reader(bytes);
     const { payloads, sk } = decodeChain(r, firstPayload);
     if (sk !== undefined) throw r.error('nested-sk');
     return payloads;
@@ -98,7 +106,7 @@ export function encodeMessage(header: IkeHeader, payloads: readonly Payload[]): 
 }
 
 /** A chain of payloads with their generic headers, and the type that the preceding header must announce. */
-export function encodePayloads(payloads: readonly Payload[]): { firstPayload: number; bytes: Uint8Array } {
+export function encodePayloads(payloads: readonly Payload[]): InnerOctets {
   const w = new Writer();
   for (const [i, payload] of payloads.entries()) {
     const next = payloads[i + 1];
@@ -144,9 +152,10 @@ function decodeChain(r: Reader, firstPayload: number): { payloads: readonly Payl
     if (length < 4) throw r.error('payload-length');
     const bodyOffset = r.position;
     const body = r.sub(length - 4);
-    if (type === PayloadType.Sk) {
+    if (type === PayloadType.Sk || type === PayloadType.Skf) {
       if (r.remaining > 0) throw r.error('payload-after-sk');
-      return { payloads, sk: decodeSk(body, next, bodyOffset) };
+      const decode = type === PayloadType.Sk ? decodeSk : decodeSkf;
+      return { payloads, sk: decode(body, next, bodyOffset) };
     }
     payloads.push(decodeBody(body, type, critical));
     type = next;

@@ -79,8 +79,8 @@ describe('IKE messages', () => {
     expect(typeof decodeMessage(bytes).ok).toBe('boolean');
   });
 
-  test.prop([u8, octets(0, 400)])('arbitrary octets inside SK give a Result', (first, bytes) => {
-    expect(typeof decodePayloads(first, bytes).ok).toBe('boolean');
+  test.prop([u8, octets(0, 400)])('arbitrary octets inside SK give a Result', (firstPayload, bytes) => {
+    expect(typeof decodePayloads({ firstPayload, bytes }).ok).toBe('boolean');
   });
 
   test.prop([wire, fc.array(fc.tuple(fc.nat(), u8), { minLength: 1, maxLength: 6 })])(

@@ -6,7 +6,8 @@ import { MessageProtection } from '../../../src/ike/protection.ts';
 import type { IkeSuite } from '../../../src/ike/types.ts';
 import type { IkeHeader } from '../../../src/ike/wire/header.ts';
 import { ExchangeType } from '../../../src/ike/wire/iana.ts';
-import { decodeMessage, decodePayloads, encodePayloads, type Payload } from '../../../src/ike/wire/message.ts';
+import { decodeMessage, decodePayloads, encodePayloads } from '../../../src/ike/wire/message.ts';
+import type { SkPayload } from '../../../src/ike/wire/sk.ts';
 import { fromHex, toHex } from '../../../src/lib/bytes.ts';
 import { SeededRandom } from '../../sim/clock.ts';
 import { GOLDEN, type GoldenConversation, type GoldenMessage } from './golden.ts';
@@ -15,8 +16,10 @@ const FLAG_INITIATOR = 0x08;
 
 describe.each(GOLDEN)('SK payloads of the captured MIX $mix conversation', (golden) => {
   test.each(golden.messages)('exchange $exchange, id $msgid, flags $flags opens to its plaintext', (vector) => {
-    const payloads = open(golden, vector, fromHex(vector.wire));
-    if (!payloads.ok) throw new Error(JSON.stringify(payloads.error));
+    const inner = unseal(golden, vector, fromHex(vector.wire));
+    if (!inner.ok) throw new Error(JSON.stringify(inner.error));
+    const payloads = decodePayloads({ firstPayload: vector.first_payload, bytes: inner.value });
+    if (!payloads.ok) throw payloads.error;
     const { firstPayload, bytes } = encodePayloads(payloads.value);
     expect([firstPayload, toHex(bytes)]).toEqual([vector.first_payload, vector.plaintext]);
   });
@@ -26,7 +29,7 @@ describe.each(GOLDEN)('SK payloads of the captured MIX $mix conversation', (gold
       for (const at of [0, 20, 33, 50, message.wire.length / 2 - 1]) {
         const wire = fromHex(message.wire);
         wire[at] = (wire[at] ?? 0) ^ 1;
-        const opened = open(golden, message, wire);
+        const opened = unseal(golden, message, wire);
         expect(opened, `octet ${at} of message ${message.msgid}`).toEqual({ ok: false, error: { code: 'bad-icv' } });
       }
     }
@@ -35,15 +38,12 @@ describe.each(GOLDEN)('SK payloads of the captured MIX $mix conversation', (gold
   test('our own first message reads like theirs: same plaintext, same length', () => {
     const [first] = golden.messages;
     if (first === undefined) throw new Error('no messages');
-    const plain = decodePayloads(first.first_payload, fromHex(first.plaintext));
-    const decoded = decodeMessage(fromHex(first.wire));
-    if (!plain.ok || !decoded.ok) throw new Error('vector does not decode');
-    const sealed = protection(golden, first, 'sender').seal(decoded.value.header, plain.value);
+    const { header } = decoded(fromHex(first.wire));
+    const inner = { firstPayload: first.first_payload, bytes: fromHex(first.plaintext) };
+    const sealed = protection(golden, first, 'sender').seal(header, inner);
     expect(sealed.length).toBe(first.wire.length / 2);
-    const again = decodeMessage(sealed);
-    if (!again.ok) throw again.error;
-    const opened = protection(golden, first, 'receiver').open(again.value, sealed);
-    expect(opened.ok && toHex(encodePayloads(opened.value).bytes)).toBe(first.plaintext);
+    const opened = protection(golden, first, 'receiver').unseal(skOf(sealed), sealed);
+    expect(opened.ok && toHex(opened.value)).toBe(first.plaintext);
   });
 });
 
@@ -55,44 +55,55 @@ describe.each([
   const keys = someKeys(suite);
   const make = (role: 'initiator' | 'responder') =>
     new MessageProtection(nodeCrypto, new SeededRandom(3), suite, keys, role);
-  const payloads: Payload[] = [{ kind: 'nonce', nonce: new Uint8Array(20).fill(1) }];
+  const inner = encodePayloads([{ kind: 'nonce', nonce: new Uint8Array(20).fill(1) }]);
 
-  test('the other end opens what we seal, with and without payloads', () => {
+  test('the other end opens what we seal, whole and in fragments, with and without payloads', () => {
     const [initiator, responder] = [make('initiator'), make('responder')];
-    for (const content of [payloads, []]) {
-      const sealed = initiator.seal(HEADER, content);
-      expect(responder.open(decoded(sealed), sealed)).toEqual({ ok: true, value: content });
+    for (const content of [inner, encodePayloads([])])
+      for (const fragment of [undefined, { number: 1, total: 2 }, { number: 2, total: 2 }]) {
+        const sealed = initiator.seal(HEADER, content, fragment);
+        const sk = skOf(sealed);
+        const first = fragment?.number === 2 ? 0 : content.firstPayload;
+        expect([sk.firstPayload, sk.fragment]).toEqual([first, fragment]);
+        expect(responder.unseal(sk, sealed)).toEqual({ ok: true, value: content.bytes });
+      }
+  });
+
+  test('a fragment with the most that fits is as long as allowed, or less than a block shorter', () => {
+    for (let limit = 150; limit < 200; limit++) {
+      const bytes = new Uint8Array(make('initiator').fragmentRoom(limit));
+      const { length } = make('initiator').seal(HEADER, { firstPayload: 40, bytes }, { number: 1, total: 2 });
+      expect(length).toBeLessThanOrEqual(limit);
+      expect(length).toBeGreaterThan(limit - 16);
     }
   });
 
   test('the keys of the two directions differ: our own message does not open at our end', () => {
     const initiator = make('initiator');
-    const sealed = initiator.seal(HEADER, payloads);
-    expect(initiator.open(decoded(sealed), sealed)).toEqual({ ok: false, error: { code: 'bad-icv' } });
+    const sealed = initiator.seal(HEADER, inner);
+    expect(initiator.unseal(skOf(sealed), sealed)).toEqual({ ok: false, error: { code: 'bad-icv' } });
   });
 
-  test('any changed octet, header and ICV included, is refused', () => {
-    const sealed = make('initiator').seal(HEADER, payloads);
-    const responder = make('responder');
-    for (let at = 0; at < sealed.length; at++) {
-      const forged = sealed.slice();
-      forged[at] = (forged[at] ?? 0) ^ 0x80;
-      const message = decodeMessage(forged);
-      if (message.ok) expect(responder.open(message.value, forged).ok, `octet ${at}`).toBe(false);
-    }
-  });
+  test.each([undefined, { number: 1, total: 3 }])(
+    'any changed octet, header and ICV included, is refused (%o)',
+    (at) => {
+      const sealed = make('initiator').seal(HEADER, inner, at);
+      const responder = make('responder');
+      for (let octet = 0; octet < sealed.length; octet++) {
+        const forged = sealed.slice();
+        forged[octet] = (forged[octet] ?? 0) ^ 0x80;
+        const message = decodeMessage(forged);
+        if (!message.ok || message.value.sk === undefined) continue;
+        expect(responder.unseal(message.value.sk, forged).ok, `octet ${octet}`).toBe(false);
+      }
+    },
+  );
 
-  test('a message without SK, and an SK too short for its own ICV, are refused', () => {
-    const sealed = make('initiator').seal(HEADER, payloads);
-    const message = decoded(sealed);
-    const responder = make('responder');
-    expect(responder.open({ ...message, sk: undefined }, sealed)).toEqual({
-      ok: false,
-      error: { code: 'not-protected' },
-    });
+  test('an SK too short for its own ICV is refused', () => {
+    const sealed = make('initiator').seal(HEADER, inner);
     for (const length of [0, 8, 16, 24, 40]) {
-      const sk = { firstPayload: 40, bodyOffset: 32, body: new Uint8Array(length) };
-      expect(responder.open({ ...message, sk }, sealed)).toEqual({ ok: false, error: { code: 'bad-icv' } });
+      const sk = { firstPayload: 40, bodyOffset: 32, body: new Uint8Array(length), fragment: undefined };
+      expect(make('responder').unseal(sk, sealed)).toEqual({ ok: false, error: { code: 'bad-icv' } });
     }
   });
 });
@@ -100,7 +111,7 @@ describe.each([
 test('AES-GCM never uses an IV twice', () => {
   const suite: IkeSuite = { encryption: 'gcmAes256', integrity: 'sha384', dhGroup: 24 };
   const sender = new MessageProtection(nodeCrypto, new SeededRandom(3), suite, someKeys(suite), 'initiator');
-  const ivs = Array.from({ length: 50 }, () => toHex(sender.seal(HEADER, []).subarray(32, 40)));
+  const ivs = Array.from({ length: 50 }, () => toHex(sender.seal(HEADER, encodePayloads([])).subarray(32, 40)));
   expect(new Set(ivs).size).toBe(50);
 });
 
@@ -117,6 +128,12 @@ function decoded(bytes: Uint8Array) {
   const message = decodeMessage(bytes);
   if (!message.ok) throw message.error;
   return message.value;
+}
+
+function skOf(bytes: Uint8Array): SkPayload {
+  const { sk } = decoded(bytes);
+  if (sk === undefined) throw new Error('no SK payload');
+  return sk;
 }
 
 function someKeys(suite: IkeSuite): SkKeys {
@@ -144,9 +161,8 @@ function protection(golden: GoldenConversation, message: GoldenMessage, end: 'se
   return new MessageProtection(nodeCrypto, new SeededRandom(1), suite, keys, role);
 }
 
-function open(golden: GoldenConversation, vector: GoldenMessage, wire: Uint8Array) {
+function unseal(golden: GoldenConversation, vector: GoldenMessage, wire: Uint8Array) {
   // The header may be what was changed, so the message comes from the original and only the octets from `wire`.
-  const message = decoded(fromHex(vector.wire));
-  const sk = message.sk && { ...message.sk, body: wire.subarray(message.sk.bodyOffset) };
-  return protection(golden, vector, 'receiver').open({ ...message, sk }, wire);
+  const sk = skOf(fromHex(vector.wire));
+  return protection(golden, vector, 'receiver').unseal({ ...sk, body: wire.subarray(sk.bodyOffset) }, wire);
 }

@@ -131,6 +131,7 @@ const INIT: SaInitResult = {
   requestBytes: RANDOM.bytes(100),
   responseBytes: RANDOM.bytes(100),
   nat: { local: false, remote: false, remoteForced: false },
+  fragmentation: false,
 };
 
 function context(role: 'initiator' | 'responder', changes: Partial<IkeConfig> = {}): ExchangeContext {

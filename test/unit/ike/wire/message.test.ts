@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { decodeMessage, encodeMessage, findUnsupportedCritical } from '../../../../src/ike/wire/message.ts';
-import { fromHex, toHex } from '../../../../src/lib/bytes.ts';
+import { encodeSkfPrefix } from '../../../../src/ike/wire/skf.ts';
+import { concat, fromHex, toHex } from '../../../../src/lib/bytes.ts';
 import { GOLDEN } from '../golden.ts';
 
 const WIRE = GOLDEN.flatMap((golden) => [
@@ -83,6 +84,10 @@ describe('payload chains', () => {
     ['a payload longer than the message', message(40, `00000100${'11'.repeat(16)}`), 'truncated'],
     ['a nonce of 15 octets', message(40, `00000013${'11'.repeat(15)}`), 'nonce-length'],
     ['a payload after SK', message(46, '2800000400000008aabbccdd'), 'payload-after-sk'],
+    ['a payload after a fragment', message(53, '2800000900010001aa00000005bb'), 'payload-after-sk'],
+    ['a fragment without its number', message(53, '28000006ffff'), 'truncated'],
+    ['fragment 0', message(53, '280000090000000100'), 'fragment-number'],
+    ['a fragment beyond the total', message(53, '280000090003000200'), 'fragment-number'],
     ['octets after the last payload', message(40, `00000014${'11'.repeat(16)}00`), 'trailing-octets'],
     ['a DELETE that counts 65535 SPIs of no octets', message(42, '000000080300ffff'), 'spi-count'],
     ['a proposal that counts more transforms than it has', message(33, '0000000c0000000801010001'), 'truncated'],
@@ -91,6 +96,21 @@ describe('payload chains', () => {
     ['major version 3', `${'01'.repeat(16)}0030220800000000${'0000001c'}`, 'unsupported-major-version'],
   ])('%s is refused', (_, hex, code) => {
     expect(errorCode(hex)).toBe(code);
+  });
+
+  test.each([
+    [1, 40],
+    [2, 0],
+  ])('fragment %i of 2 tells first payload type %i, and what covers it', (number, firstPayload) => {
+    const body = fromHex('aabbcc');
+    const prefix = encodeSkfPrefix(HEADER, 40, { number, total: 2 }, body.length);
+    const decoded = decodeMessage(concat(prefix, body));
+    if (!decoded.ok) throw decoded.error;
+    expect(decoded.value).toEqual({
+      header: HEADER,
+      payloads: [],
+      sk: { firstPayload, body, bodyOffset: prefix.length, fragment: { number, total: 2 } },
+    });
   });
 
   test('more than 64 payloads are refused', () => {
