@@ -25,6 +25,7 @@ export function ikeConfig(spec: TunnelSpec, localAddress: IpAddress, exportKeys:
     childLifetimeMs: ipsec.lifetimeMs,
     pfsProof: true,
     dpdIntervalMs: ike.dpdMs,
+    fragmentSize: ike.fragmentSize,
     // raw ESP is not in the packet path: everything is UDP-encapsulated, which `encap: esp` is refused for at load time
     encapsulation: 'udp',
     exportKeys,

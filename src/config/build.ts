@@ -57,6 +57,7 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
       suite: resolveIkeSuite(ike.suite),
       lifetimeMs: ike.lifetime,
       dpdMs: ike.dpd,
+      fragmentSize: ike.fragment_size,
       localId: ike.local_id,
       remoteId: ike.remote_id,
       encap: ike.encap,

@@ -131,6 +131,9 @@ const link = z.strictObject({
       local_id: localIdentity.prefault('auto'),
       remote_id: remoteIdentity.prefault('auto'),
       encap: z.enum(['auto', 'udp', 'esp']).default('auto'),
+      fragment_size: integer('the octets of the largest IP packet with an IKE message', 256, 1_500, 1_280).default(
+        1_280,
+      ),
     })
     .prefault({}),
   ipsec: z

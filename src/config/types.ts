@@ -87,6 +87,8 @@ export interface LinkConfig {
     readonly suite: IkeSuiteConfig;
     readonly lifetimeMs: number;
     readonly dpdMs: number;
+    /** Octets of the largest IP packet with an IKE message. */
+    readonly fragmentSize: number;
     readonly localId: IdentityConfig;
     readonly remoteId: IdentityConfig;
     readonly encap: 'auto' | 'udp' | 'esp';

@@ -35,6 +35,7 @@ describe('ikeConfig', () => {
       ikeLifetimeMs: 28_800_000,
       childLifetimeMs: 3_600_000,
       dpdIntervalMs: 10_000,
+      fragmentSize: 1_280,
       encapsulation: 'udp',
       exportKeys: false,
     });

@@ -53,6 +53,11 @@ describe('shapes', () => {
       '21:37 links[0].ike.lifetime: expected the lifetime of the IKE SA, a duration from 10s to 30d, got "8 h"',
     ],
     [
+      'encap: auto }',
+      'encap: auto, fragment_size: 200 }',
+      '21:112 links[0].ike.fragment_size: expected the octets of the largest IP packet with an IKE message, a whole number from 256 to 1500, got 200',
+    ],
+    [
       'hold: 180s',
       'hold: 180',
       '29:13 links[0].bgp.hold: expected the BGP hold time, a duration from 3s to 65535s, got 180',

@@ -28,6 +28,7 @@ describe('the documented example', () => {
           suite: { name: 'mix8', proposals: [{ encryption: 'aes256', integrity: 'sha384', dhGroup: 20 }] },
           lifetimeMs: 28_800_000,
           dpdMs: 10_000,
+          fragmentSize: 1_280,
           localId: 'auto',
           remoteId: 'auto',
           encap: 'auto',
