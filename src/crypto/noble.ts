@@ -9,6 +9,7 @@ import { err, ok } from '../lib/result.ts';
 import { requireCbcArguments, requireGcmArguments } from './arguments.ts';
 import { ECP_GROUPS, UNCOMPRESSED_POINT } from './ecp.ts';
 import { drawPrivateValue, octetsToInteger } from './integer.ts';
+import { mlKem768 } from './ml-kem.ts';
 import { isValidModpPublicValue, MODP_GROUPS, modpPower } from './modp.ts';
 import type { CryptoProvider, KeyExchange, Random } from './types.ts';
 
@@ -51,6 +52,7 @@ export const nobleCrypto: CryptoProvider = {
   keyExchange(group, random) {
     return group === 19 || group === 20 ? ecpExchange(group, random) : modpExchange(group, random);
   },
+  mlKem768,
   equal: (a, b) => equalBytes(a, b),
 };
 

@@ -17,6 +17,7 @@ import { requireCbcArguments, requireGcmArguments } from './arguments.ts';
 import { encodeDhPrivateKey, encodeDhPublicKey } from './dh-key.ts';
 import { ECP_GROUPS, UNCOMPRESSED_POINT } from './ecp.ts';
 import { drawPrivateValue, integerToOctets, octetsToInteger } from './integer.ts';
+import { mlKem768 } from './ml-kem.ts';
 import { isValidModpPublicValue, MODP_GROUPS, MODP_OCTETS } from './modp.ts';
 import type { CryptoProvider, HashName, KeyExchange, Random } from './types.ts';
 
@@ -74,6 +75,7 @@ export const nodeCrypto: CryptoProvider = {
   keyExchange(group, random) {
     return group === 19 || group === 20 ? ecpExchange(group, random) : modpExchange(group, random);
   },
+  mlKem768,
   equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
 };
 

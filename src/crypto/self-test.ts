@@ -1,4 +1,4 @@
-import { equalBytes, toHex } from '../lib/bytes.ts';
+import { concat, equalBytes, toHex } from '../lib/bytes.ts';
 import type { EspSa } from '../lib/esp-sa.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import { Secret } from '../lib/secret.ts';
@@ -19,6 +19,8 @@ interface Named {
 const HASH_NAMES: readonly HashName[] = ['sha1', 'sha2-256', 'sha2-384'];
 const AES_KEY_OCTETS = [16, 24, 32];
 const DH_GROUPS: readonly DhGroup[] = [14, 19, 20, 24];
+/** SHA-256 of public key | ciphertext | secret that ML-KEM-768 makes of the octets 0, 1, 2, …; as other libraries agree. */
+const ML_KEM_768_ANSWER = 'ad596ae29741d0e589f80420a4f6702ad123ea92448700d53e46328df9dc56ae';
 
 /**
  * Runs the same random vectors through every implementation and compares the outcomes, before the first packet.
@@ -27,7 +29,8 @@ const DH_GROUPS: readonly DhGroup[] = [14, 19, 20, 24];
  * 1. Digests, MACs and ciphers: every provider gives what the first one gives.
  * 2. AEAD: every provider opens what it sealed and refuses one flipped bit.
  * 3. Key exchange: both ends of an exchange between two providers hold the same secret.
- * 4. ESP: every implementation seals alike, opens the packet, and refuses one flipped bit.
+ * 4. ML-KEM: the known answer, since the providers share one implementation, and both ends hold the same secret.
+ * 5. ESP: every implementation seals alike, opens the packet, and refuses one flipped bit.
  */
 export function selfTest(
   providers: readonly CryptoProvider[],
@@ -52,6 +55,7 @@ function* mismatches(
     for (const esn of [false, true]) yield* espMismatches(esp, random, keyOctets, esn);
   }
   for (const group of DH_GROUPS) yield* exchangeMismatches(providers, random, group);
+  for (const provider of providers) yield* kemMismatches(provider, random);
 }
 
 function* digestMismatches(providers: readonly CryptoProvider[], random: Random, hash: HashName): Generator<string> {
@@ -95,6 +99,23 @@ function* exchangeMismatches(providers: readonly CryptoProvider[], random: Rando
     }
   }
 }
+
+function* kemMismatches({ name, hash, mlKem768 }: CryptoProvider, random: Random): Generator<string> {
+  const keyPair = mlKem768.keyPair(COUNTING);
+  const encapsulation = mlKem768.encapsulate(keyPair.publicKey, COUNTING);
+  if (!encapsulation.ok) return yield `ML-KEM-768: ${name} refuses its own public key`;
+  const { ciphertext, sharedSecret } = encapsulation.value;
+  const answer = toHex(hash('sha2-256', concat(keyPair.publicKey, ciphertext, sharedSecret)));
+  if (answer !== ML_KEM_768_ANSWER) yield `ML-KEM-768: ${name} gives ${answer}, expected ${ML_KEM_768_ANSWER}`;
+  const decapsulated = keyPair.decapsulate(ciphertext);
+  if (!decapsulated.ok || !equalBytes(decapsulated.value, sharedSecret))
+    yield `ML-KEM-768: the two ends of ${name} hold different secrets`;
+  const forged = keyPair.decapsulate(flipOneBit(ciphertext, random));
+  if (forged.ok && equalBytes(forged.value, sharedSecret)) yield `ML-KEM-768: ${name} accepts a forged ciphertext`;
+}
+
+/** Octets 0, 1, 2, … each time. */
+const COUNTING: Random = { bytes: (length) => Uint8Array.from({ length }, (_, i) => i) };
 
 function* espMismatches(
   implementations: readonly EspImplementation[],

@@ -26,6 +26,30 @@ export interface KeyExchange {
   agree(peerPublicValue: Uint8Array): Result<Uint8Array, 'bad-public-value'>;
 }
 
+/** The half of a key encapsulation that decapsulates. The private key never leaves the object. */
+export interface KemKeyPair {
+  /** What the other end encapsulates to; 1184 octets for ML-KEM-768. */
+  readonly publicKey: Uint8Array;
+  /**
+   * The shared secret, 32 octets. Fails on a wrong length only: a forged ciphertext gives another secret and no error
+   * (implicit rejection, FIPS 203 §6.3).
+   */
+  decapsulate(ciphertext: Uint8Array): Result<Uint8Array, 'bad-ciphertext'>;
+}
+
+/** The other half: what goes back to the owner of the public key (1088 octets for ML-KEM-768), and the secret in it. */
+export interface Encapsulation {
+  readonly ciphertext: Uint8Array;
+  readonly sharedSecret: Uint8Array;
+}
+
+/** A key encapsulation mechanism; all randomness comes from `random`. Use a key pair once. */
+export interface Kem {
+  keyPair(random: Random): KemKeyPair;
+  /** Fails on a public key of the wrong length, or with a coefficient out of range (FIPS 203 §7.2). */
+  encapsulate(publicKey: Uint8Array, random: Random): Result<Encapsulation, 'bad-public-value'>;
+}
+
 /** The primitives the control plane needs, all synchronous. Two adapters pass one conformance suite: node.ts and noble.ts. */
 export interface CryptoProvider {
   readonly name: 'node' | 'noble';
@@ -41,6 +65,8 @@ export interface CryptoProvider {
   aesGcmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
   /** A fresh key pair whose private value comes from `random`. */
   keyExchange(group: DhGroup, random: Random): KeyExchange;
+  /** FIPS 203: 64 octets of `random` make a key pair, 32 an encapsulation. */
+  readonly mlKem768: Kem;
   /** Constant-time comparison; false for different lengths. */
   equal(a: Uint8Array, b: Uint8Array): boolean;
 }

@@ -15,7 +15,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   lib: { ...CORE, inside: [], reason: 'the vocabulary of everything else depends on nothing' },
   crypto: {
     inside: ['lib'],
-    packages: ['@noble/ciphers', '@noble/curves', '@noble/hashes'],
+    packages: ['@noble/ciphers', '@noble/curves', '@noble/hashes', '@noble/post-quantum'],
     node: true,
     reason: 'the only door to cryptographic libraries; knows no protocol',
   },

@@ -1,8 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { integerToOctets, octetsToInteger } from '../../../src/crypto/integer.ts';
 import { MODP_GROUPS } from '../../../src/crypto/modp.ts';
-import type { CryptoProvider, DhGroup, HashName, KeyExchange } from '../../../src/crypto/types.ts';
+import type {
+  CryptoProvider,
+  DhGroup,
+  Encapsulation,
+  HashName,
+  KemKeyPair,
+  KeyExchange,
+  Random,
+} from '../../../src/crypto/types.ts';
 import { fromHex, toHex } from '../../../src/lib/bytes.ts';
+import { err } from '../../../src/lib/result.ts';
 import { loadVectors } from '../load-vectors.ts';
 import { fixedRandom, seededRandom } from './random-sources.ts';
 
@@ -43,6 +52,14 @@ interface ExchangeVector {
   publicR: string;
   shared: string;
 }
+interface KemVector {
+  name: string;
+  seed: string;
+  message: string;
+  publicKey: string;
+  ciphertext: string;
+  sharedSecret: string;
+}
 interface Wycheproof<Group> {
   testGroups: Group[];
 }
@@ -59,6 +76,9 @@ interface MacGroup {
 interface EcdhGroup {
   tests: (Verdict & { public: string; private: string; shared: string })[];
 }
+interface KemGroup {
+  tests: (Verdict & { seed: string; ek: string; c: string; K: string })[];
+}
 
 const GROUPS: readonly DhGroup[] = [14, 19, 20, 24];
 const PUBLIC_OCTETS = { 14: 256, 19: 64, 20: 96, 24: 256 };
@@ -70,6 +90,7 @@ export function cryptoConformance(name: string, provider: CryptoProvider): void 
     describe('published vectors', () => publishedVectors(provider));
     describe('Wycheproof', () => wycheproof(provider));
     describe('key exchange', () => keyExchange(provider));
+    describe('ML-KEM-768', () => keyEncapsulation(provider));
     describe('contract', () => contract(provider));
   });
 }
@@ -98,6 +119,14 @@ function publishedVectors(provider: CryptoProvider): void {
     expect(toHex(responder.publicValue)).toBe(v.publicR);
     expect(secretOf(initiator, fromHex(v.publicR))).toBe(v.shared);
     expect(secretOf(responder, fromHex(v.publicI))).toBe(v.shared);
+  });
+  it.each(loadVectors<KemVector[]>('crypto/ml-kem-768.json'))('ML-KEM-768 of $name', (v) => {
+    const keyPair = provider.mlKem768.keyPair(fixedRandom(fromHex(v.seed)));
+    expect(toHex(keyPair.publicKey)).toBe(v.publicKey);
+    const sent = encapsulated(provider, keyPair.publicKey, fixedRandom(fromHex(v.message)));
+    expect(toHex(sent.ciphertext)).toBe(v.ciphertext);
+    expect(toHex(sent.sharedSecret)).toBe(v.sharedSecret);
+    expect(decapsulated(keyPair, sent.ciphertext)).toBe(v.sharedSecret);
   });
 }
 
@@ -138,6 +167,18 @@ function wycheproof(provider: CryptoProvider): void {
       // RFC 5903 sends x|y; compressed points ("acceptable" to Wycheproof) do not exist in IKEv2.
       const point = fromHex(t.public.startsWith('04') ? t.public.slice(2) : t.public);
       expect(secretOf(exchange, point), `tcId ${t.tcId}`).toBe(t.result === 'valid' ? t.shared : 'bad-public-value');
+    }
+  });
+
+  it('ML-KEM-768: the public key of a seed, and the secret in a ciphertext, also a forged or random one', () => {
+    const groups = loadVectors<Wycheproof<KemGroup>>('wycheproof/mlkem_768_test.json').testGroups;
+    const tests = groups.flatMap((group) => group.tests);
+    expect(tests.length).toBeGreaterThan(30);
+    for (const t of tests) {
+      const keyPair = provider.mlKem768.keyPair(fixedRandom(fromHex(t.seed)));
+      expect(toHex(keyPair.publicKey), `tcId ${t.tcId}`).toBe(t.ek);
+      const secret = decapsulated(keyPair, fromHex(t.c));
+      expect(secret, `tcId ${t.tcId}`).toBe(t.result === 'valid' ? t.K : 'bad-ciphertext');
     }
   });
 }
@@ -208,6 +249,45 @@ function keyExchange(provider: CryptoProvider): void {
   });
 }
 
+function keyEncapsulation({ mlKem768 }: CryptoProvider): void {
+  it('two fresh ends agree, on values of the lengths of the wire', () => {
+    const random = seededRandom('kem');
+    const keyPair = mlKem768.keyPair(random);
+    const sent = encapsulated({ mlKem768 }, keyPair.publicKey, random);
+    expect([keyPair.publicKey.length, sent.ciphertext.length, sent.sharedSecret.length]).toEqual([1184, 1088, 32]);
+    expect(decapsulated(keyPair, sent.ciphertext)).toBe(toHex(sent.sharedSecret));
+  });
+  it('the same random source gives the same key pair and the same encapsulation', () => {
+    const [a, b] = [seededRandom('same'), seededRandom('same')].map((random) => {
+      const keyPair = mlKem768.keyPair(random);
+      return [keyPair.publicKey, encapsulated({ mlKem768 }, keyPair.publicKey, random)];
+    });
+    expect(a).toEqual(b);
+  });
+  it('public keys of the wrong length, or with a coefficient of q = 3329 or more, are refused', () => {
+    const { publicKey } = mlKem768.keyPair(seededRandom('range'));
+    const random = seededRandom('peer');
+    for (const length of [0, 1, 1183])
+      expect(mlKem768.encapsulate(publicKey.subarray(0, length), random).ok).toBe(false);
+    expect(mlKem768.encapsulate(Uint8Array.of(...publicKey, 0), random).ok).toBe(false);
+    for (const coefficient of [3329, 4095])
+      for (const position of [0, 1, 255, 256, 767]) {
+        const forged = withCoefficient(publicKey, position, coefficient);
+        expect(mlKem768.encapsulate(forged, random), `${coefficient} at ${position}`).toEqual(err('bad-public-value'));
+      }
+    expect(mlKem768.encapsulate(withCoefficient(publicKey, 0, 3328), random).ok).toBe(true);
+  });
+  it('every flipped bit of a ciphertext gives another secret, and the same one each time', () => {
+    const keyPair = mlKem768.keyPair(seededRandom('forged'));
+    const { ciphertext, sharedSecret } = encapsulated({ mlKem768 }, keyPair.publicKey, seededRandom('peer'));
+    for (const at of [0, 1, 500, 959, 960, 1087]) {
+      const forged = ciphertext.map((octet, i) => (i === at ? octet ^ 1 : octet));
+      expect(decapsulated(keyPair, forged), `octet ${at}`).not.toBe(toHex(sharedSecret));
+      expect(decapsulated(keyPair, forged)).toBe(decapsulated(keyPair, forged));
+    }
+  });
+}
+
 function contract(provider: CryptoProvider): void {
   const key = new Uint8Array(32).fill(1);
   const nonce = new Uint8Array(12).fill(2);
@@ -216,6 +296,7 @@ function contract(provider: CryptoProvider): void {
   it('gives plain Uint8Arrays, whose slice is a copy', () => {
     const exchange = provider.keyExchange(19, seededRandom('plain'));
     const agreed = exchange.agree(provider.keyExchange(19, seededRandom('peer')).publicValue);
+    const keyPair = provider.mlKem768.keyPair(seededRandom('plain'));
     const sealed = provider.aesGcmSeal(key, nonce, text, text);
     const outputs = [
       provider.hash('sha1', text),
@@ -226,6 +307,8 @@ function contract(provider: CryptoProvider): void {
       provider.aesGcmOpen(key, nonce, text, sealed),
       exchange.publicValue,
       agreed.ok ? agreed.value : undefined,
+      keyPair.publicKey,
+      ...Object.values(encapsulated(provider, keyPair.publicKey, seededRandom('peer'))),
     ];
     for (const output of outputs) expect(output?.constructor).toBe(Uint8Array);
   });
@@ -286,6 +369,32 @@ function contract(provider: CryptoProvider): void {
 function secretOf(exchange: KeyExchange, peerPublicValue: Uint8Array): string {
   const agreed = exchange.agree(peerPublicValue);
   return agreed.ok ? toHex(agreed.value) : agreed.error;
+}
+
+function encapsulated({ mlKem768 }: Pick<CryptoProvider, 'mlKem768'>, key: Uint8Array, random: Random): Encapsulation {
+  const sent = mlKem768.encapsulate(key, random);
+  if (!sent.ok) throw new Error(sent.error);
+  return sent.value;
+}
+
+/** The secret in hex, or the error. */
+function decapsulated(keyPair: KemKeyPair, ciphertext: Uint8Array): string {
+  const secret = keyPair.decapsulate(ciphertext);
+  return secret.ok ? toHex(secret.value) : secret.error;
+}
+
+/** The encoding of t holds two 12-bit coefficients in three octets, FIPS 203 §4.2.1. */
+function withCoefficient(publicKey: Uint8Array, position: number, value: number): Uint8Array {
+  const forged = publicKey.slice();
+  const at = 3 * (position >> 1);
+  const [a = 0, b = 0, c = 0] = forged.subarray(at, at + 3);
+  forged.set(
+    position % 2 === 0
+      ? [value & 0xff, (b & 0xf0) | (value >> 8), c]
+      : [a, (b & 0x0f) | ((value & 0x0f) << 4), value >> 4],
+    at,
+  );
+  return forged;
 }
 
 /** Wycheproof writes private values with or without leading zeros. */

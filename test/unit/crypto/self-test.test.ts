@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { nobleCrypto } from '../../../src/crypto/noble.ts';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
 import { type EspImplementation, selfTest } from '../../../src/crypto/self-test.ts';
-import type { CryptoProvider } from '../../../src/crypto/types.ts';
+import type { CryptoProvider, Kem } from '../../../src/crypto/types.ts';
 import { referenceEsp } from '../../../src/esp/reference.ts';
 import { err, ok } from '../../../src/lib/result.ts';
 import { seededRandom } from './random-sources.ts';
@@ -60,6 +60,8 @@ describe('power-on self-test', () => {
       },
       'Diffie-Hellman group 14: noble and node agree on different secrets',
     ],
+    ['other ML-KEM keys', { mlKem768: bentKem((key) => corrupt(key)) }, 'ML-KEM-768: node gives '],
+    ['a deaf ML-KEM', { mlKem768: deafKem }, 'ML-KEM-768: the two ends of node hold different secrets'],
   ])('names the operation when a provider gets wrong: %s', (_, broken, message) => {
     const result = run(broken, {});
     expect(result.ok ? 'passed' : result.error).toContain(message);
@@ -81,6 +83,23 @@ function run(brokenProvider: Partial<CryptoProvider>, brokenEsp: Partial<EspImpl
     { ...referenceOnNode, ...brokenEsp },
   ]);
 }
+
+/** ML-KEM whose public key went through `bend`. */
+function bentKem(bend: (publicKey: Uint8Array) => Uint8Array): Kem {
+  const { mlKem768 } = nodeCrypto;
+  return {
+    ...mlKem768,
+    keyPair(random) {
+      const keyPair = mlKem768.keyPair(random);
+      return { ...keyPair, publicKey: bend(keyPair.publicKey) };
+    },
+  };
+}
+
+const deafKem: Kem = {
+  ...nodeCrypto.mlKem768,
+  keyPair: (random) => ({ ...nodeCrypto.mlKem768.keyPair(random), decapsulate: () => ok(new Uint8Array(32)) }),
+};
 
 /** One wrong bit in the last octet. */
 function corrupt(octets: Uint8Array): Uint8Array {
