@@ -1,5 +1,5 @@
 import type { CryptoProvider, HashName } from '../crypto/types.ts';
-import { concat, Reader, utf8 } from '../lib/bytes.ts';
+import { concat, Reader, utf8, Writer } from '../lib/bytes.ts';
 import type { EspSa } from '../lib/esp-sa.ts';
 import { Secret } from '../lib/secret.ts';
 import { encryptionOf, hashOf, keyMaterialLength, SALT_LENGTH } from './suites.ts';
@@ -58,15 +58,30 @@ export function skeyseed(crypto: CryptoProvider, suite: IkeSuite, { ni, nr }: No
   return crypto.hmac(hashOf(suite).hash, concat(ni, nr), gir);
 }
 
-/** SKEYSEED of a rekeyed IKE SA: prf(SK_d (old), g^ir | Ni | Nr) with the old SA's PRF, RFC 7296 §2.18. */
+/** SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr) after an additional key exchange of a first IKE SA, RFC 9370 §2.2.2. */
+export function additionalSkeyseed(
+  crypto: CryptoProvider,
+  suite: IkeSuite,
+  skD: Uint8Array,
+  { ni, nr }: Nonces,
+  secret: Uint8Array,
+): Uint8Array {
+  return crypto.hmac(hashOf(suite).hash, skD, concat(secret, ni, nr));
+}
+
+/**
+ * SKEYSEED of a rekeyed IKE SA: prf(SK_d (old), g^ir | Ni | Nr [| SK(1)]) with the old SA's PRF, RFC 7296 §2.18 and
+ * RFC 9370 §2.2.4. `additional`: the secret of the additional key exchange, if there was one.
+ */
 export function rekeySkeyseed(
   crypto: CryptoProvider,
   oldSuite: IkeSuite,
   oldSkD: Uint8Array,
   { ni, nr }: Nonces,
   gir: Uint8Array,
+  additional: Uint8Array = EMPTY,
 ): Uint8Array {
-  return crypto.hmac(hashOf(oldSuite).hash, oldSkD, concat(gir, ni, nr));
+  return crypto.hmac(hashOf(oldSuite).hash, oldSkD, concat(gir, ni, nr, additional));
 }
 
 /** SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr), RFC 7296 §2.14. */
@@ -103,21 +118,44 @@ export interface AuthInput {
   /** SK_pi for the initiator, SK_pr for the responder. */
   readonly skP: Uint8Array;
   readonly id: IdBody;
+  /** What `intAuth` gives; empty where no IKE_INTERMEDIATE took place. */
+  readonly intAuth: Uint8Array;
 }
 
-/** AUTH data of a shared key: prf(prf(PSK, "Key Pad for IKEv2"), signed octets), RFC 7296 §2.15. */
+/**
+ * AUTH data of a shared key: prf(prf(PSK, "Key Pad for IKEv2"), signed octets), RFC 7296 §2.15; the signed octets end in
+ * IntAuth, RFC 9242 §3.3.2.
+ */
 export function sharedKeyAuth(crypto: CryptoProvider, suite: IkeSuite, psk: Secret, input: AuthInput): Uint8Array {
   const { hash } = hashOf(suite);
   const macedId = crypto.hmac(hash, input.skP, encodeIdBody(input.id));
   const key = crypto.hmac(hash, psk.reveal(), KEY_PAD);
-  return crypto.hmac(hash, key, concat(input.message, input.peerNonce, macedId));
+  return crypto.hmac(hash, key, concat(input.message, input.peerNonce, macedId, input.intAuth));
+}
+
+/**
+ * IntAuth = prf(SK_pi, A | P of the request) | prf(SK_pr, A | P of the response) | message id of IKE_AUTH, after the only
+ * IKE_INTERMEDIATE exchange of an IKE SA, RFC 9242 §3.3.2. `keys`: those that protected it. A is the IKE header with SK's
+ * generic header, as long as if there were no IV, padding and ICV; P is what SK protects.
+ */
+export function intAuth(
+  crypto: CryptoProvider,
+  suite: IkeSuite,
+  keys: SkKeys,
+  exchange: { readonly request: Uint8Array; readonly response: Uint8Array; readonly authMessageId: number },
+): Uint8Array {
+  const { hash } = hashOf(suite);
+  const fromInitiator = crypto.hmac(hash, keys.pi, exchange.request);
+  const fromResponder = crypto.hmac(hash, keys.pr, exchange.response);
+  return concat(fromInitiator, fromResponder, new Writer(4).u32(exchange.authMessageId).finish());
 }
 
 export type EspKeys = Pick<EspSa, 'key' | 'salt'>;
 
 /**
- * KEYMAT = prf+(SK_d, [g^ir |] Ni | Nr), RFC 7296 §2.17: first the SA from the initiator to the responder of the
- * exchange that made it (not of the IKE SA), then the other. `gir` is there with PFS only.
+ * KEYMAT = prf+(SK_d, [g^ir |] Ni | Nr [| SK(1)]), RFC 7296 §2.17 and RFC 9370 §2.2.4: first the SA from the initiator
+ * to the responder of the exchange that made it (not of the IKE SA), then the other. `gir` is there with PFS only,
+ * `additional` after an additional key exchange only.
  */
 export function childKeys(
   crypto: CryptoProvider,
@@ -126,9 +164,11 @@ export function childKeys(
   espSuite: EspSuite,
   { ni, nr }: Nonces,
   gir: Uint8Array = EMPTY,
+  additional: Uint8Array = EMPTY,
 ): { readonly fromInitiator: EspKeys; readonly fromResponder: EspKeys } {
   const length = keyMaterialLength(encryptionOf(espSuite));
-  const r = new Reader(prfPlus(crypto, hashOf(ikeSuite).hash, skD, concat(gir, ni, nr), 2 * length));
+  const seed = concat(gir, ni, nr, additional);
+  const r = new Reader(prfPlus(crypto, hashOf(ikeSuite).hash, skD, seed, 2 * length));
   const next = (): EspKeys => ({
     key: new Secret(r.take(length - SALT_LENGTH)),
     salt: new Secret(r.take(SALT_LENGTH)),

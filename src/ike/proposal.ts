@@ -1,12 +1,22 @@
 import type { DhGroup } from '../crypto/types.ts';
 import { err, ok, type Result } from '../lib/result.ts';
-import { DH_GROUP_NAMES, describeEspPfs, describeEspSuite, describeIkeSuite, encryptionOf, hashOf } from './suites.ts';
+import {
+  additionalKeOf,
+  DH_GROUP_NAMES,
+  describeEspPfs,
+  describeEspSuite,
+  describeIkeSuite,
+  encryptionOf,
+  hashOf,
+} from './suites.ts';
 import type { ChildSuite, EsnPolicy, EspSuite, IkeSuite } from './types.ts';
 import {
   EncryptionId,
   EsnId,
   IntegrityId,
+  isAdditionalKe,
   KEY_LENGTH_ATTRIBUTE,
+  KeyExchangeMethod,
   PrfId,
   ProtocolId,
   TransformType,
@@ -41,6 +51,8 @@ export interface Selection<Suite> {
   readonly number: number;
   /** The peer's SPI in the proposal; empty in IKE_SA_INIT. */
   readonly peerSpi: Uint8Array;
+  /** Additional key exchanges of the proposal that could be declined and were: the answer says so (RFC 9370 §2.2.1). */
+  readonly declined: readonly Transform[];
 }
 
 /** As responder: our order of preference decides among what the peer offers. */
@@ -68,20 +80,14 @@ export function selectEspPfs(
   return select(choices, childPfsTransforms, ProtocolId.Esp, offered);
 }
 
-export const answerIke = ({ suite, number }: Selection<IkeSuite>, spi: Uint8Array = NO_SPI): SaPayload => ({
-  kind: 'sa',
-  proposals: [{ number, protocolId: ProtocolId.Ike, spi, transforms: ikeTransforms(suite) }],
-});
+export const answerIke = (selection: Selection<IkeSuite>, spi: Uint8Array = NO_SPI): SaPayload =>
+  answer(selection, ikeTransforms, ProtocolId.Ike, spi);
 
-export const answerEsp = ({ suite, number }: Selection<ChildSuite>, spi: Uint8Array): SaPayload => ({
-  kind: 'sa',
-  proposals: [{ number, protocolId: ProtocolId.Esp, spi, transforms: childTransforms(suite) }],
-});
+export const answerEsp = (selection: Selection<ChildSuite>, spi: Uint8Array): SaPayload =>
+  answer(selection, childTransforms, ProtocolId.Esp, spi);
 
-export const answerEspPfs = ({ suite, number }: Selection<ChildSuite>, spi: Uint8Array): SaPayload => ({
-  kind: 'sa',
-  proposals: [{ number, protocolId: ProtocolId.Esp, spi, transforms: childPfsTransforms(suite) }],
-});
+export const answerEspPfs = (selection: Selection<ChildSuite>, spi: Uint8Array): SaPayload =>
+  answer(selection, childPfsTransforms, ProtocolId.Esp, spi);
 
 /** As initiator: the answer must be exactly one proposal that we offered, number and all (RFC 7296 §3.3.6). */
 export function acceptedIke(suites: readonly IkeSuite[], answer: SaPayload): Result<Selection<IkeSuite>, string> {
@@ -129,6 +135,15 @@ function offer(choices: readonly (readonly Transform[])[], protocolId: number, s
   };
 }
 
+function answer<Suite>(
+  { suite, number, declined }: Selection<Suite>,
+  transformsOf: (suite: Suite) => readonly Transform[],
+  protocolId: number,
+  spi: Uint8Array,
+): SaPayload {
+  return { kind: 'sa', proposals: [{ number, protocolId, spi, transforms: [...transformsOf(suite), ...declined] }] };
+}
+
 function select<Suite>(
   suites: readonly Suite[],
   transformsOf: (suite: Suite) => readonly Transform[],
@@ -138,7 +153,9 @@ function select<Suite>(
   for (const suite of suites) {
     const wanted = transformsOf(suite);
     const match = proposals.find((p) => p.protocolId === protocolId && offers(p.transforms, wanted));
-    if (match !== undefined) return { suite, number: match.number, peerSpi: match.spi.slice() };
+    if (match === undefined) continue;
+    const declined = match.transforms.filter((t) => isNone(t) && isAdditionalKe(t.type) && !holdsType(wanted, t.type));
+    return { suite, number: match.number, peerSpi: match.spi.slice(), declined };
   }
   return undefined;
 }
@@ -164,19 +181,21 @@ function accepted<Suite>(
     return err(
       `the peer chose ${describeProposal(chosen)} (proposal ${chosen.number}), which we did not offer; we offered ${offeredText}`,
     );
-  return ok({ suite, number: chosen.number, peerSpi: chosen.spi.slice() });
+  return ok({ suite, number: chosen.number, peerSpi: chosen.spi.slice(), declined: [] });
 }
 
-/** Does the proposal hold every wanted transform, and nothing that we would have to answer besides? */
+/** Does the proposal hold every wanted transform, and nothing besides that we could not decline? */
 function offers(offered: readonly Transform[], wanted: readonly Transform[]): boolean {
   const holdsAll = wanted.every((w) => offered.some((o) => sameTransform(o, w)));
-  const noOtherType = offered.every((o) => wanted.some((w) => w.type === o.type) || isNone(o));
+  const noOtherType = offered.every(({ type }) => holdsType(wanted, type) || holdsType(offered.filter(isNone), type));
   return holdsAll && noOtherType;
 }
 
-/** "No integrity" beside AES-GCM says what leaving the type out says, RFC 7296 §3.3. */
+const holdsType = (transforms: readonly Transform[], type: number): boolean => transforms.some((t) => t.type === type);
+
+/** "None" says what leaving the type out says, RFC 7296 §3.3.6, RFC 9370 §2.2.1. */
 const isNone = ({ type, id }: Transform): boolean =>
-  id === 0 && (type === TransformType.Integrity || type === TransformType.DhGroup);
+  id === 0 && (type === TransformType.Integrity || type === TransformType.DhGroup || isAdditionalKe(type));
 
 /** A transform with an attribute that we do not know is a different transform, RFC 7296 §3.3.6. */
 function sameTransform(a: Transform, b: Transform): boolean {
@@ -196,6 +215,7 @@ function ikeTransforms(suite: IkeSuite): Transform[] {
     ...integrity,
     transform(TransformType.Prf, prfId),
     transform(TransformType.DhGroup, suite.dhGroup),
+    ...additionalKe(suite),
   ];
 }
 
@@ -203,8 +223,13 @@ function ikeTransforms(suite: IkeSuite): Transform[] {
 const espTransforms = (suite: EspSuite): Transform[] => [encryptionTransform(suite)];
 
 function espPfsTransforms(suite: EspSuite): Transform[] {
-  const group = suite.pfsGroup === 'none' ? [] : [transform(TransformType.DhGroup, suite.pfsGroup)];
-  return [...espTransforms(suite), ...group];
+  if (suite.pfsGroup === 'none') return espTransforms(suite);
+  return [...espTransforms(suite), transform(TransformType.DhGroup, suite.pfsGroup), ...additionalKe(suite)];
+}
+
+function additionalKe(suite: IkeSuite | EspSuite): Transform[] {
+  const row = additionalKeOf(suite);
+  return row === undefined ? [] : [transform(TransformType.AdditionalKe1, row.method)];
 }
 
 const childTransforms = (suite: ChildSuite): Transform[] => [...espTransforms(suite), esnTransform(suite.esn)];
@@ -249,13 +274,15 @@ const TRANSFORM_NAMES: ReadonlyMap<string, string> = new Map([
 
 function describeTransform({ type, id, attributes }: Transform): string {
   const key = `${type}:${id}`;
-  const name = type === TransformType.DhGroup ? describeGroup(id) : (TRANSFORM_NAMES.get(key) ?? key);
+  const isKeyExchange = type === TransformType.DhGroup || isAdditionalKe(type);
+  const name = isKeyExchange ? describeGroup(id) : (TRANSFORM_NAMES.get(key) ?? key);
   const keyBits = attributes.find((a) => a.type === KEY_LENGTH_ATTRIBUTE)?.value;
   return typeof keyBits === 'number' ? `${name}_${keyBits}` : name;
 }
 
-/** `ECP_384`, or `DH_<n>` for a group that we do not speak. */
+/** `ECP_384` or `ML_KEM_768`, or `DH_<n>` for a key exchange method that we do not speak. */
 export function describeGroup(group: number): string {
+  if (group === KeyExchangeMethod.MlKem768) return 'ML_KEM_768';
   return isDhGroup(group) ? DH_GROUP_NAMES[group] : `DH_${group}`;
 }
 

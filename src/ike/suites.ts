@@ -1,6 +1,6 @@
 import type { DhGroup, HashName } from '../crypto/types.ts';
-import type { EsnPolicy, EspSuite, IkeSuite } from './types.ts';
-import { EncryptionId, IntegrityId, PrfId } from './wire/iana.ts';
+import type { AdditionalKe, EsnPolicy, EspSuite, IkeSuite } from './types.ts';
+import { EncryptionId, IntegrityId, KeyExchangeMethod, PrfId } from './wire/iana.ts';
 
 /** The rows of Microsoft's "custom IKE policy" table, IKE MIX 1 to 8, by number. */
 export const IKE_MIX: readonly IkeSuite[] = [
@@ -95,6 +95,19 @@ export const DH_GROUP_NAMES: Readonly<Record<DhGroup, string>> = {
   24: 'MODP_2048_256',
 };
 
+interface AdditionalKeRow {
+  readonly method: number;
+  readonly name: string;
+}
+
+const ADDITIONAL_KE: Readonly<Record<AdditionalKe, AdditionalKeRow>> = {
+  mlKem768: { method: KeyExchangeMethod.MlKem768, name: 'ML_KEM_768' },
+};
+
+/** Undefined for a classic suite. */
+export const additionalKeOf = ({ additionalKe }: IkeSuite | EspSuite): AdditionalKeRow | undefined =>
+  additionalKe && ADDITIONAL_KE[additionalKe];
+
 export const SALT_LENGTH = 4;
 
 export const encryptionOf = (suite: IkeSuite | EspSuite): EncryptionRow => ENCRYPTION[suite.encryption];
@@ -102,12 +115,12 @@ export const hashOf = (suite: IkeSuite): HashRow => HASH[suite.integrity];
 /** Octets of key material per direction: the key, and the salt of a combined mode. */
 export const keyMaterialLength = ({ keyBits, aead }: EncryptionRow): number => keyBits / 8 + (aead ? SALT_LENGTH : 0);
 
-/** Such as `AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384`. */
+/** Such as `AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384`; of a hybrid suite, `/ML_KEM_768` follows. */
 export function describeIkeSuite(suite: IkeSuite): string {
   const { name, keyBits, aead } = encryptionOf(suite);
   const { integrityName, prfName } = hashOf(suite);
   const integrity = aead ? [] : [integrityName];
-  return [`${name}_${keyBits}`, ...integrity, prfName, DH_GROUP_NAMES[suite.dhGroup]].join('/');
+  return [`${name}_${keyBits}`, ...integrity, prfName, describeKeyExchanges(suite.dhGroup, suite)].join('/');
 }
 
 /** What a name says about sequence numbers: agreed on (boolean), or wanted (policy). */
@@ -122,7 +135,7 @@ export function describeEspSuite(suite: EspSuite, esn: EsnWord = 'offer'): strin
 /** As CREATE_CHILD_SA negotiates it, such as `AES_GCM_16_256/ECP_384`, or `AES_GCM_16_256 without PFS`. */
 export function describeEspPfs(suite: EspSuite, esn: EsnWord = 'offer'): string {
   if (suite.pfsGroup === 'none') return `${describeEspSuite(suite, esn)} without PFS`;
-  return `${describeEspSuite(suite)}/${DH_GROUP_NAMES[suite.pfsGroup]}${describeEsn(esn)}`;
+  return `${describeEspSuite(suite)}/${describeKeyExchanges(suite.pfsGroup, suite)}${describeEsn(esn)}`;
 }
 
 /** Nothing for the usual 32 bits, nor where either will do. */
@@ -130,3 +143,23 @@ function describeEsn(esn: EsnWord): string {
   if (esn === true || esn === 'require') return '/ESN';
   return esn === 'off' ? '/NO_ESN' : '';
 }
+
+function describeKeyExchanges(group: DhGroup, suite: IkeSuite | EspSuite): string {
+  const additional = additionalKeOf(suite);
+  return additional === undefined ? DH_GROUP_NAMES[group] : `${DH_GROUP_NAMES[group]}/${additional.name}`;
+}
+
+/** Each suite with ML-KEM-768 first, then as it is: a peer that lacks it finds what it would have found without. */
+export function preferHybridIke(suites: readonly IkeSuite[]): IkeSuite[] {
+  return [...suites.map((suite): IkeSuite => ({ ...suite, additionalKe: 'mlKem768' })), ...suites];
+}
+
+/** The same for ESP; without PFS there is no key exchange to add one to. */
+export function preferHybridEsp(suites: readonly EspSuite[]): EspSuite[] {
+  const withPfs = suites.filter(({ pfsGroup }) => pfsGroup !== 'none');
+  return [...withPfs.map((suite): EspSuite => ({ ...suite, additionalKe: 'mlKem768' })), ...suites];
+}
+
+/** The suites that need no additional key exchange, in their order. */
+export const classic = <Suite extends IkeSuite | EspSuite>(suites: readonly Suite[]): Suite[] =>
+  suites.filter(({ additionalKe }) => additionalKe === undefined);

@@ -3,17 +3,24 @@ import type { Endpoint, EspSaPair } from '../lib/esp-sa.ts';
 import type { IpAddress } from '../lib/ip.ts';
 import type { Secret } from '../lib/secret.ts';
 
-/** Phase 1 algorithms: exactly one proposal is offered. For AES-GCM (RFC 5282) `integrity` only names the PRF's hash. */
+/** The key exchange that a hybrid suite has besides its group, RFC 9370. */
+export type AdditionalKe = 'mlKem768';
+
+/** Phase 1 algorithms: each suite is one proposal. For AES-GCM (RFC 5282) `integrity` only names the PRF's hash. */
 export interface IkeSuite {
   readonly encryption: 'aes128' | 'aes192' | 'aes256' | 'gcmAes128' | 'gcmAes256';
   readonly integrity: 'sha256' | 'sha384';
   readonly dhGroup: DhGroup;
+  /** Left out: a classic suite. */
+  readonly additionalKe?: AdditionalKe;
 }
 
 /** Phase 2 algorithms. `pfsGroup` is first used by a rekey: IKE_AUTH carries no KE (RFC 7296 §1.2). */
 export interface EspSuite {
   readonly encryption: 'gcmAes128' | 'gcmAes192' | 'gcmAes256';
   readonly pfsGroup: DhGroup | 'none';
+  /** Only beside a group; used by rekeys, as the group is. */
+  readonly additionalKe?: AdditionalKe;
 }
 
 /** Sequence numbers of ESP. `offer`: 64 bits or 32, as the peer likes. `require`: 64 only. `off`: 32 only. RFC 7296 §3.3.2. */

@@ -210,6 +210,7 @@ function authData(
     peerNonce: signer === 'initiator' ? init.nonces.nr : init.nonces.ni,
     skP: signer === 'initiator' ? init.keys.pi : init.keys.pr,
     id,
+    intAuth: init.intAuth,
   });
 }
 

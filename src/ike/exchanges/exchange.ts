@@ -31,6 +31,8 @@ export interface SaInitResult extends IkeTerms {
   /** Both messages octet by octet, RFC 7296 §2.15. */
   readonly requestBytes: Uint8Array;
   readonly responseBytes: Uint8Array;
+  /** What AUTH signs of IKE_INTERMEDIATE, RFC 9242 §3.3.2; empty where none took place. */
+  readonly intAuth: Uint8Array;
   /** Initiator only. */
   readonly sighting?: PeerSighting;
 }

@@ -22,6 +22,7 @@ import {
 
 /** A peer may ask for a cookie and for another group, in any order, and its cookie secret may roll over meanwhile. */
 const MAX_RETRIES = 4;
+const NO_INT_AUTH = new Uint8Array(0);
 
 /**
  * IKE_SA_INIT as initiator, RFC 7296 §1.2. Nothing in the response is authenticated yet, so no response, however bad,
@@ -163,6 +164,7 @@ export class SaInit implements Exchange {
       keys: deriveSkKeys(deps.crypto, suite, seed, nonces, spis.spiI, spis.spiR),
       requestBytes,
       responseBytes: responseBytes.slice(),
+      intAuth: NO_INT_AUTH,
       nat,
       sighting: sightingOf(spis, local, nat, payloads),
       fragmentation: takesFragments(payloads),
@@ -236,6 +238,7 @@ export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request
   const nat = detectNat(deps.crypto, { ...spis, spiR: ZERO_IKE_SPI }, local, from, payloads);
   const fragmentation = takesFragments(payloads);
   const requestBytes = request.requestBytes.slice();
+  const init = { ...spis, suite, keys, nonces, requestBytes, intAuth: NO_INT_AUTH, nat, fragmentation };
   return {
     kind: 'accepted',
     suite,
@@ -246,7 +249,7 @@ export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request
       ...natDetectionNotifies(deps.crypto, spis, local, from, config.encapsulation),
       ...(fragmentation ? [notify(NotifyType.Ikev2FragmentationSupported)] : []),
     ],
-    complete: (responseBytes) => ({ ...spis, suite, keys, nonces, requestBytes, responseBytes, nat, fragmentation }),
+    complete: (responseBytes) => ({ ...init, responseBytes }),
   };
 }
 

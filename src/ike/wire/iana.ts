@@ -5,6 +5,8 @@ export const ExchangeType = {
   IkeAuth: 35,
   CreateChildSa: 36,
   Informational: 37,
+  IkeIntermediate: 43,
+  IkeFollowupKe: 44,
 } as const;
 
 export const PayloadType = {
@@ -27,7 +29,12 @@ export const PayloadType = {
 /** RFC 7296 §3.3.1 and §3.10. */
 export const ProtocolId = { None: 0, Ike: 1, Ah: 2, Esp: 3 } as const;
 
-export const TransformType = { Encryption: 1, Prf: 2, Integrity: 3, DhGroup: 4, Esn: 5 } as const;
+export const TransformType = { Encryption: 1, Prf: 2, Integrity: 3, DhGroup: 4, Esn: 5, AdditionalKe1: 6 } as const;
+/** ADDKE1 to ADDKE7, RFC 9370 §2.2.1: transform ids are those of type 4. */
+export const isAdditionalKe = (transformType: number): boolean => transformType >= 6 && transformType <= 12;
+
+/** Of the methods of transform type 4 and ADDKE, the one that is no Diffie-Hellman group; draft-ietf-ipsecme-ikev2-mlkem. */
+export const KeyExchangeMethod = { MlKem768: 36 } as const;
 
 export const EncryptionId = { AesCbc: 12, AesGcm16: 20 } as const;
 export const PrfId = { HmacSha2_256: 5, HmacSha2_384: 6 } as const;
@@ -62,6 +69,7 @@ export const NotifyType = {
   InvalidSelectors: 39,
   TemporaryFailure: 43,
   ChildSaNotFound: 44,
+  StateNotFound: 47,
   InitialContact: 16384,
   SetWindowSize: 16385,
   NatDetectionSourceIp: 16388,
@@ -70,6 +78,8 @@ export const NotifyType = {
   UseTransportMode: 16391,
   RekeySa: 16393,
   Ikev2FragmentationSupported: 16430,
+  IntermediateExchangeSupported: 16438,
+  AdditionalKeyExchange: 16441,
 } as const;
 
 const NOTIFY_NAMES: ReadonlyMap<number, string> = new Map(

@@ -16,6 +16,8 @@ import { concat, fromHex, toHex } from '../../../src/lib/bytes.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { GOLDEN, type GoldenConversation, type GoldenKeys } from './golden.ts';
 
+const NOTHING = new Uint8Array(0);
+
 describe('the order of nonces', () => {
   test.each([
     ['01', '02', true],
@@ -58,12 +60,14 @@ describe.each(GOLDEN)('key material of the captured MIX $mix conversation', (gol
       peerNonce: nonces.nr,
       skP: keys.pi,
       id: idOf(golden.id_i),
+      intAuth: NOTHING,
     });
     const responder = sharedKeyAuth(nodeCrypto, suite, psk, {
       message: fromHex(golden.ike_sa_init_response),
       peerNonce: nonces.ni,
       skP: keys.pr,
       id: idOf(golden.id_r),
+      intAuth: NOTHING,
     });
     expect([toHex(initiator), toHex(responder)]).toEqual([golden.auth_i, golden.auth_r]);
   });

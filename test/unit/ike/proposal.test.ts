@@ -14,6 +14,7 @@ import {
   answerEsp,
   answerEspPfs,
   answerIke,
+  describeOffer,
   offerEsp,
   offerEspPfs,
   offerIke,
@@ -21,8 +22,8 @@ import {
   selectEspPfs,
   selectIke,
 } from '../../../src/ike/proposal.ts';
-import { describeEspPfs } from '../../../src/ike/suites.ts';
-import type { EsnPolicy, IkeSuite } from '../../../src/ike/types.ts';
+import { describeEspPfs, preferHybridEsp, preferHybridIke } from '../../../src/ike/suites.ts';
+import type { EsnPolicy, EspSuite, IkeSuite } from '../../../src/ike/types.ts';
 import type { SaPayload, Transform } from '../../../src/ike/wire/sa.ts';
 import { fromHex } from '../../../src/lib/bytes.ts';
 
@@ -131,15 +132,123 @@ describe('IKE proposals', () => {
   test('an answer that was not offered is refused in words', () => {
     const [mix1, mix2] = IKE_MIX;
     if (mix1 === undefined || mix2 === undefined) throw new Error('no MIX');
-    const wrongSuite = acceptedIke([mix1], answerIke({ suite: mix2, number: 1, peerSpi: SPI }));
+    const wrongSuite = acceptedIke([mix1], answerIke({ suite: mix2, number: 1, peerSpi: SPI, declined: [] }));
     expect(wrongSuite).toEqual({
       ok: false,
       error:
         'the peer chose AES_CBC_128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_384 (proposal 1), which we did not offer; ' +
         'we offered AES_CBC_128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_256',
     });
-    expect(acceptedIke([mix1], answerIke({ suite: mix1, number: 2, peerSpi: SPI })).ok).toBe(false);
+    expect(acceptedIke([mix1], answerIke({ suite: mix1, number: 2, peerSpi: SPI, declined: [] })).ok).toBe(false);
     expect(acceptedIke([mix1, mix2], offerIke([mix1, mix2])).ok).toBe(false);
+  });
+});
+
+describe('hybrid proposals', () => {
+  const [mix8] = IKE_MIX.slice(7) as [IkeSuite];
+  const [hybrid] = preferHybridIke([mix8]) as [IkeSuite];
+  const withAdditional = (...additional: [type: number, id: number][]): SaPayload => ({
+    kind: 'sa',
+    proposals: offerIke([mix8]).proposals.map((p) => ({
+      ...p,
+      transforms: [...p.transforms, ...additional.map(([type, id]) => ({ type, id, attributes: [] }))],
+    })),
+  });
+
+  test('come first, each a proposal of its own, and then what a peer without them understands', () => {
+    const offer = offerIke(preferHybridIke([mix8]));
+    expect(offer.proposals.map(({ number, transforms }) => [number, transforms.at(-1)])).toEqual([
+      [1, { type: 6, id: 36, attributes: [] }],
+      [2, { type: 4, id: 20, attributes: [] }],
+    ]);
+    expect(offer.proposals.slice(1).map(({ transforms }) => transforms)).toEqual(
+      offerIke([mix8]).proposals.map(({ transforms }) => transforms),
+    );
+    expect(describeIkeSuite(hybrid)).toBe('AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384/ML_KEM_768');
+    expect(describeOffer(offer)).toBe(preferHybridIke([mix8]).map(describeIkeSuite).join(', '));
+  });
+
+  test('are picked by a responder that prefers them, and the classic one by a responder that lacks them', () => {
+    const suites = preferHybridIke([mix8]);
+    const picked = selectIke(suites, offerIke(suites));
+    expect(picked).toMatchObject({ suite: hybrid, number: 1 });
+    expect(selectIke([mix8], offerIke(suites))).toMatchObject({ suite: mix8, number: 2 });
+    expect(selectIke(suites, offerIke([mix8]))).toMatchObject({ suite: mix8, number: 1 });
+    expect(selectIke([mix8], offerIke([hybrid]))).toBeUndefined();
+    if (picked === undefined) return;
+    expect(acceptedIke(suites, answerIke(picked))).toMatchObject({ ok: true, value: { suite: hybrid } });
+    expect(acceptedIke([mix8], answerIke(picked)).ok).toBe(false);
+  });
+
+  test.each<[string, [number, number][], IkeSuite | undefined, [number, number][]]>([
+    [
+      'ML-KEM or none, to one who has it',
+      [
+        [6, 36],
+        [6, 0],
+      ],
+      hybrid,
+      [[6, 36]],
+    ],
+    [
+      'ML-KEM-1024 or none',
+      [
+        [6, 37],
+        [6, 0],
+      ],
+      mix8,
+      [[6, 0]],
+    ],
+    ['ML-KEM-1024 without a way out', [[6, 37]], undefined, []],
+    [
+      'ML-KEM twice, the second optional',
+      [
+        [6, 36],
+        [7, 36],
+        [7, 0],
+      ],
+      hybrid,
+      [
+        [6, 36],
+        [7, 0],
+      ],
+    ],
+    [
+      'a second exchange that is a must',
+      [
+        [6, 36],
+        [7, 37],
+      ],
+      undefined,
+      [],
+    ],
+    [
+      'one of seven, optional',
+      [
+        [12, 36],
+        [12, 0],
+      ],
+      mix8,
+      [[12, 0]],
+    ],
+  ])('%s: RFC 9370 §2.2.1', (_, additional, suite, answered) => {
+    const selection = selectIke(preferHybridIke([mix8]), withAdditional(...additional));
+    expect(selection?.suite).toEqual(suite);
+    if (selection === undefined) return;
+    const [proposal] = answerIke(selection).proposals;
+    expect(proposal?.transforms.filter(({ type }) => type >= 6).map(({ type, id }) => [type, id])).toEqual(answered);
+  });
+
+  test('of ESP need a PFS group, and look like any other in IKE_AUTH', () => {
+    const [mix6] = ESP_MIX.slice(5) as [EspSuite];
+    const suites = preferHybridEsp([mix6]);
+    expect(suites.map((suite) => describeEspPfs(suite))).toEqual([
+      'AES_GCM_16_256/ECP_384/ML_KEM_768',
+      'AES_GCM_16_256/ECP_384',
+    ]);
+    expect(preferHybridEsp(DEFAULT_ESP_SUITES)).toEqual(DEFAULT_ESP_SUITES);
+    expect(offerEsp(suites, SPI)).toEqual(offerEsp([mix6], SPI));
+    expect(selectEspPfs([mix6], offerEspPfs(suites, SPI))).toMatchObject({ suite: mix6, number: 2 });
   });
 });
 
@@ -155,7 +264,7 @@ describe('ESP proposals', () => {
   test('the answer brings the peer SPI', () => {
     const selection = selectEsp(DEFAULT_ESP_SUITES, offerEsp(DEFAULT_ESP_SUITES, SPI));
     if (selection === undefined) throw new Error('nothing selected');
-    expect(selection).toMatchObject({ number: 1, peerSpi: SPI });
+    expect(selection).toMatchObject({ number: 1, peerSpi: SPI, declined: [] });
     const answer = acceptedEsp(DEFAULT_ESP_SUITES, answerEsp(selection, fromHex('00000200')));
     expect(answer).toMatchObject({ ok: true, value: { suite: DEFAULT_ESP_SUITES[0], peerSpi: fromHex('00000200') } });
   });

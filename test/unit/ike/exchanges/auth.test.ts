@@ -60,7 +60,10 @@ describe('the initiator judges an IKE_AUTH response', () => {
       replace(
         'sa',
         GCM_256 &&
-          answerEsp({ suite: { ...GCM_256, esn: true }, number: 1, peerSpi: encodeEspSpi(0) }, encodeEspSpi(255)),
+          answerEsp(
+            { suite: { ...GCM_256, esn: true }, number: 1, peerSpi: encodeEspSpi(0), declined: [] },
+            encodeEspSpi(255),
+          ),
       ),
       /invalid ESP SPI/,
     ],
@@ -130,6 +133,7 @@ const INIT: SaInitResult = {
   keys: deriveSkKeys(nodeCrypto, SUITE, RANDOM.bytes(48), NONCES, SPIS.spiI, SPIS.spiR),
   requestBytes: RANDOM.bytes(100),
   responseBytes: RANDOM.bytes(100),
+  intAuth: new Uint8Array(0),
   nat: { local: false, remote: false, remoteForced: false },
   fragmentation: false,
 };
