@@ -9,6 +9,7 @@ import { ip, prefix } from '../../src/lib/ip.ts';
 import { type BgpDaemon, DAEMONS } from './bgp-daemons.ts';
 import { BgpSpeaker } from './bgp-speaker.ts';
 import { eventually } from './eventually.ts';
+import { newPrefix, removeLeftovers, removeNamespaces } from './namespaces.ts';
 import { run } from './process.ts';
 
 /*
@@ -17,8 +18,9 @@ import { run } from './process.ts';
  *   tun0 ── veth, no ARP, no addresses, as a tunnel is ── tun0
  *   BgpSession, AS 4200000001                a real daemon, AS 65476, 25 prefixes
  */
-const CPE = { name: `tw${process.pid}z-cpe`, address: '169.254.21.1', asn: 4_200_000_001 };
-const ZONE = { name: `tw${process.pid}z-zone`, address: '169.254.21.2', asn: 65476 };
+const PREFIX = newPrefix();
+const CPE = { name: `${PREFIX}-cpe`, address: '169.254.21.1', asn: 4_200_000_001 };
+const ZONE = { name: `${PREFIX}-zone`, address: '169.254.21.2', asn: 65476 };
 const NETWORKS = ['10.1.20.0/24', '10.1.22.0/23'];
 const CONFIG: BgpConfig = {
   localAs: CPE.asn,
@@ -32,6 +34,7 @@ const CONFIG: BgpConfig = {
 };
 
 beforeAll(async () => {
+  await removeLeftovers();
   for (const { name } of [CPE, ZONE]) await run('ip', ['netns', 'add', name]);
   await run('ip', [
     'link',
@@ -58,9 +61,7 @@ beforeAll(async () => {
     await node(`route add ${far.address}/32 dev tun0 src ${end.address}`);
   }
 });
-afterAll(async () => {
-  for (const { name } of [CPE, ZONE]) await run('ip', ['netns', 'delete', name]);
-});
+afterAll(() => removeNamespaces([CPE.name, ZONE.name]));
 
 describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
   let directory: string;

@@ -2,15 +2,16 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from './eventually.ts';
+import { newPrefix, removeLeftovers, removeNamespaces } from './namespaces.ts';
 import { run } from './process.ts';
 import { snapshot } from './snapshot.ts';
 
 /*
- *   namespace fibx<pid>            wan0 192.0.2.10/24 ── wan0p      default via 192.0.2.1
+ *   namespace fib                  wan0 192.0.2.10/24 ── wan0p      default via 192.0.2.1
  *                                  tw0 ── p0   tw1 ── p1            veth pairs stand in for the TUN devices:
  *                                                                   setting p0 down takes the carrier of tw0
  */
-const NAMESPACE = `fibx${process.pid}`;
+const NAMESPACE = `${newPrefix()}-fib`;
 const DRIVER = new URL('./drivers/fib-apply.mjs', import.meta.url).pathname;
 
 const ROUTES = { '52.96.0.0/14': ['tw0', 'tw1'], '40.96.0.0/13': ['tw0', 'tw1'], '20.20.32.0/19': ['tw1'] };
@@ -52,6 +53,7 @@ let driver: Driver;
 let before: string;
 
 beforeEach(async () => {
+  await removeLeftovers();
   await run('ip', ['netns', 'add', NAMESPACE]);
   await sysctl('net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1');
   await ip('link set lo up');
@@ -77,7 +79,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await driver.stop();
-  await run('ip', ['netns', 'del', NAMESPACE]);
+  await removeNamespaces([NAMESPACE]);
 });
 
 describe('the FIB in a real kernel', () => {

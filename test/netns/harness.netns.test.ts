@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Bird } from './bird.ts';
 import { eventually } from './eventually.ts';
-import { run } from './process.ts';
+import { directoryOf, newPrefix, removeLeftovers, removeNamespaces } from './namespaces.ts';
+import { RunningProcess, run } from './process.ts';
 import { snapshot } from './snapshot.ts';
 import { StrongSwan } from './strongswan.ts';
 import { ADDRESS, Topology } from './topology.ts';
@@ -58,6 +61,40 @@ describe.each([{ nat: false }, { nat: true }])('the real peers among themselves,
   });
 
   it('leaves no namespace behind', async () => {
-    expect(await run('ip', ['netns', 'list'])).not.toContain(`tw${process.pid}`);
+    expect(await run('ip', ['netns', 'list'])).not.toContain(`tw${process.pid}-`);
   });
 });
+
+describe('what a killed test run left', () => {
+  it('is removed, by several runs at once too, and nothing that belongs to a live one', async () => {
+    const sleeper = new RunningProcess('sleep', ['infinity']);
+    const theirs = newPrefix().replace(/^tw\d+-\d+/, await ownerName(sleeper.pid));
+    const ours = newPrefix();
+    const names = [1, 2, 3].map((node) => `${theirs}-node${node}`);
+    for (const name of [...names, `${ours}-node`]) await run('ip', ['netns', 'add', name]);
+    const inside = new RunningProcess('sleep', ['infinity'], { namespace: names[0] ?? '' });
+    await mkdir(directoryOf(theirs));
+
+    await Promise.all([removeLeftovers(), removeLeftovers()]);
+    expect(await present([theirs, ours])).toHaveLength(4);
+    await sleeper.stop('SIGKILL');
+    await Promise.all([removeLeftovers(), removeLeftovers(), removeLeftovers()]);
+    expect(await present([theirs, ours])).toEqual([`${ours}-node`]);
+    expect(await inside.exit).toEqual({ code: null, signal: 'SIGKILL' });
+    expect(existsSync(directoryOf(theirs))).toBe(false);
+
+    await removeNamespaces([`${ours}-node`, ...names]);
+    expect(await present([theirs, ours])).toEqual([]);
+  });
+});
+
+async function present(prefixes: readonly string[]): Promise<string[]> {
+  const names = (await run('ip', ['netns', 'list'])).split('\n').map((line) => line.split(' ')[0] ?? '');
+  return names.filter((name) => prefixes.some((prefix) => name.startsWith(`${prefix}-`)));
+}
+
+/** As `newPrefix` begins in that process. */
+async function ownerName(pid: number): Promise<string> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  return `tw${pid}-${stat.replace(/^.*\) /, '').split(' ')[19]}`;
+}

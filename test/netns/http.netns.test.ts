@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HttpResponse } from '../../src/lib/http.ts';
 import { SELF_SIGNED } from '../unit/io/self-signed.ts';
 import { eventually } from './eventually.ts';
+import { newPrefix, removeLeftovers, removeNamespaces } from './namespaces.ts';
 import { RunningProcess, run } from './process.ts';
 
 /*
@@ -14,8 +15,9 @@ import { RunningProcess, run } from './process.ts';
  *
  *   A's best default route leaves by tw0, as a learned route of ours would; wan0 has one of a worse metric.
  */
-const A = `httpx${process.pid}a`;
-const B = `httpx${process.pid}b`;
+const PREFIX = newPrefix();
+const A = `${PREFIX}-client`;
+const B = `${PREFIX}-server`;
 const driver = (name: string): string => new URL(`./drivers/${name}.mjs`, import.meta.url).pathname;
 
 let directory: string;
@@ -25,6 +27,7 @@ beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'tunwright-http-'));
   writeFileSync(join(directory, 'key'), SELF_SIGNED.key);
   writeFileSync(join(directory, 'certificate'), SELF_SIGNED.cert);
+  await removeLeftovers();
   for (const namespace of [A, B]) {
     await run('ip', ['netns', 'add', namespace]);
     await ip(namespace, 'link set lo up');
@@ -44,7 +47,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server?.stop();
-  for (const namespace of [A, B]) await run('ip', ['netns', 'del', namespace]);
+  await removeNamespaces([A, B]);
   rmSync(directory, { recursive: true });
 });
 

@@ -1,8 +1,7 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdir, rm } from 'node:fs/promises';
 import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
 import { eventually } from './eventually.ts';
+import { directoryOf, newPrefix, removeLeftovers, removeNamespaces } from './namespaces.ts';
 import { type ProgramOptions, RunningProcess, run } from './process.ts';
 
 /*
@@ -44,18 +43,12 @@ export const ZONES = [
 const NODES = ['client', 'branch', 'router', 'zone1', 'zone2', 'entra'] as const;
 type Node = (typeof NODES)[number];
 
-/** Start of the name of each topology's folder; the topology's prefix follows. */
-const DIRECTORY = 'tunwright-';
-
-let created = 0;
-
 /** One branch and its world in network namespaces of their own. `remove()` leaves nothing behind. */
 export class Topology {
-  /** `tw<pid of the test process><letter>`: no two live topologies share it, and a dead owner is recognised. */
-  readonly prefix = `tw${process.pid}${String.fromCharCode(97 + (created++ % 26))}`;
+  readonly prefix = newPrefix();
   readonly nat: boolean;
   /** For configuration files, sockets and logs of what runs in the topology. */
-  readonly directory = join(tmpdir(), `${DIRECTORY}${this.prefix}-`);
+  readonly directory = directoryOf(this.prefix);
   readonly #processes: RunningProcess[] = [];
 
   private constructor(nat: boolean) {
@@ -180,41 +173,5 @@ export class Topology {
 
   async #sysctl(node: Node, ...settings: string[]): Promise<void> {
     await run('sysctl', ['-qw', ...settings], { namespace: this.namespace(node) });
-  }
-}
-
-/** What a test run left that was killed: its process id is in the names. */
-async function removeLeftovers(): Promise<void> {
-  const dead = (name: string): boolean => {
-    const owner = /^tw(\d+)[a-z]-/.exec(name)?.[1];
-    return owner !== undefined && !alive(Number(owner));
-  };
-  const namespaces = (await run('ip', ['netns', 'list'])).split('\n').map((line) => line.split(' ')[0] ?? '');
-  await removeNamespaces(namespaces.filter(dead));
-  for (const name of await readdir(tmpdir())) {
-    if (name.startsWith(DIRECTORY) && dead(name.slice(DIRECTORY.length))) {
-      await rm(join(tmpdir(), name), { recursive: true, force: true });
-    }
-  }
-}
-
-/** Ends whatever still runs inside, so that the namespaces really go away. */
-async function removeNamespaces(names: readonly string[]): Promise<void> {
-  const present = new Set((await run('ip', ['netns', 'list'])).split('\n').map((line) => line.split(' ')[0] ?? ''));
-  for (const name of names.filter((candidate) => present.has(candidate))) {
-    for (const pid of (await run('ip', ['netns', 'pids', name])).split('\n').filter((line) => line !== '')) {
-      if (alive(Number(pid))) process.kill(Number(pid), 'SIGKILL');
-    }
-    await run('ip', ['netns', 'delete', name]);
-  }
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
-    throw error;
   }
 }
