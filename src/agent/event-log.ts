@@ -39,10 +39,10 @@ export class EventLog {
   }
 
   addExchange(tunnel: string, exchange: IkeHistoryEvent): void {
-    this.#history.add({ ...exchange, tunnel, time: this.#wall() });
+    const news = this.#history.add({ ...exchange, tunnel, time: this.#wall() });
     const { direction, reason, result } = exchange;
     const ordinary = result === 'retry' || (result === 'ok' && (direction === 'in' || reason === ''));
-    if (!ordinary) this.add('warn', 'ike-exchange', `${exchange.exchange} ${result}: ${reason}`, tunnel);
+    if (news && !ordinary) this.add('warn', 'ike-exchange', `${exchange.exchange} ${result}: ${reason}`, tunnel);
   }
 
   /** Events after `id`, oldest first. */

@@ -2,7 +2,7 @@ import type { Journal } from '../io/journal.ts';
 import { decodeHistoryRow, encodeHistoryRow, type IkeHistoryRow } from './ike-history-row.ts';
 
 const KEPT = 1_000;
-/** Of rows that say the same again and again, the journal gets one in this time. */
+/** Of rows that say the same again and again, one in this time is news. */
 const REPEAT_MS = 3_600_000;
 const REPEATS_REMEMBERED = 256;
 
@@ -10,15 +10,16 @@ const REPEATS_REMEMBERED = 256;
  * IKE exchanges of this run and of those before it, at most 1,000 in memory and what the journal holds on disk.
  *
  * Nothing pushes out the rest: when memory is full, the tunnel with the most rows gives up its oldest one. Of the liveness
- * checks of an IKE SA only the newest in each direction stays. The journal, which cannot be sorted out later, gets a
- * liveness check or a failure that repeats itself once an hour.
+ * checks of an IKE SA only the newest in each direction stays; of a failure that repeats itself, the first row and the last.
+ * The journal, which cannot be sorted out later, gets what is news: a liveness check or a repeated failure once an hour, or
+ * as soon as an IKE_AUTH has succeeded since.
  */
 export class IkeHistory {
   /** Oldest first. */
   readonly #rows: IkeHistoryRow[] = [];
   readonly #rowsOf = new Map<string, number>();
-  /** When the journal got a row that repeats itself, milliseconds since 1970; the least recent first. */
-  readonly #journalled = new Map<string, number>();
+  /** When a row that repeats itself was news, milliseconds since 1970; the least recent first. */
+  readonly #told = new Map<string, number>();
   #journal: Pick<Journal, 'append' | 'close'> | undefined;
 
   /** Takes over what earlier runs wrote, oldest first, and from now on writes there too. Call it before the first `add`. */
@@ -30,9 +31,12 @@ export class IkeHistory {
     this.#journal = journal;
   }
 
-  add(row: IkeHistoryRow): void {
+  /** False when the row only repeats what was said before. */
+  add(row: IkeHistoryRow): boolean {
     this.#keep(row);
-    if (this.#journal !== undefined && this.#isNews(row)) this.#journal.append(encodeHistoryRow(row));
+    const news = this.#isNews(row);
+    if (news) this.#journal?.append(encodeHistoryRow(row));
+    return news;
   }
 
   /** Newest first. */
@@ -48,11 +52,21 @@ export class IkeHistory {
 
   #keep(row: IkeHistoryRow): void {
     if (isLivenessCheck(row)) this.#forget(this.#rows.findLastIndex((other) => isCheckOfSameSa(row, other)));
+    if (isFailure(row)) this.#forget(this.#lastRepeated(row));
     this.#rows.push(row);
     this.#rowsOf.set(row.tunnel, (this.#rowsOf.get(row.tunnel) ?? 0) + 1);
     if (this.#rows.length <= KEPT) return;
     const largest = this.#largestTunnel();
     this.#forget(this.#rows.findIndex(({ tunnel }) => tunnel === largest));
+  }
+
+  /** Where the newest row of the tunnel is, when that one and the one before it say what `row` says; else -1. */
+  #lastRepeated(row: IkeHistoryRow): number {
+    const ofTunnel = ({ tunnel }: IkeHistoryRow): boolean => tunnel === row.tunnel;
+    const last = this.#rows.findLastIndex(ofTunnel);
+    const before = this.#rows.slice(0, Math.max(0, last)).findLast(ofTunnel);
+    const repeated = [this.#rows[last], before].every((other) => other !== undefined && says(other) === says(row));
+    return repeated ? last : -1;
   }
 
   /** Nothing at index -1. */
@@ -72,20 +86,24 @@ export class IkeHistory {
     return largest;
   }
 
-  /** Not so when the journal got the same less than an hour ago, by a clock that may have been set meanwhile. */
+  /** Not so when the same was news less than an hour ago, by a clock that may have been set meanwhile. */
   #isNews(row: IkeHistoryRow): boolean {
-    if (row.result !== 'failed' && row.result !== 'timeout' && !isLivenessCheck(row)) return true;
-    const content = [row.tunnel, row.peer, row.exchange, row.direction, row.result, withoutNumbers(row.reason)].join(
-      ' ',
-    );
+    if (row.exchange === 'IKE_AUTH' && row.result === 'ok') this.#startOver(row.tunnel);
+    if (!isFailure(row) && !isLivenessCheck(row)) return true;
+    const content = says(row);
     const time = row.time.getTime();
-    const before = this.#journalled.get(content);
+    const before = this.#told.get(content);
     if (before !== undefined && Math.abs(time - before) < REPEAT_MS) return false;
-    this.#journalled.delete(content);
-    this.#journalled.set(content, time);
-    const [leastRecent] = this.#journalled.keys();
-    if (this.#journalled.size > REPEATS_REMEMBERED && leastRecent !== undefined) this.#journalled.delete(leastRecent);
+    this.#told.delete(content);
+    this.#told.set(content, time);
+    const [leastRecent] = this.#told.keys();
+    if (this.#told.size > REPEATS_REMEMBERED && leastRecent !== undefined) this.#told.delete(leastRecent);
     return true;
+  }
+
+  /** Whatever fails in this tunnel from now on is news. */
+  #startOver(tunnel: string): void {
+    for (const content of this.#told.keys()) if (content.startsWith(`${tunnel} `)) this.#told.delete(content);
   }
 }
 
@@ -93,8 +111,11 @@ export class IkeHistory {
 const isLivenessCheck = ({ exchange, result, reason }: IkeHistoryRow): boolean =>
   exchange === 'INFORMATIONAL' && result === 'ok' && reason === '';
 
-/** The same reason tells how many requests were sent in how many seconds, a bit differently each time. */
-const withoutNumbers = (reason: string): string => reason.replace(/\d+/g, '#');
+const isFailure = ({ result }: IkeHistoryRow): boolean => result === 'failed' || result === 'timeout';
+
+/** Equal for rows that tell the operator the same. Each tells how many requests were sent in how many seconds, a bit differently. */
+const says = ({ tunnel, peer, exchange, direction, result, reason }: IkeHistoryRow): string =>
+  [tunnel, peer, exchange, direction, result, reason.replace(/\d+/g, '#')].join(' ');
 
 const isCheckOfSameSa = (row: IkeHistoryRow, other: IkeHistoryRow): boolean =>
   isLivenessCheck(other) &&

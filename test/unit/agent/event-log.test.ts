@@ -47,6 +47,13 @@ describe('EventLog', () => {
     expect(log.history({ tunnel: undefined, limit: 9 })).toHaveLength(1);
   });
 
+  it('makes one event of a failure that repeats itself, and another after a success', () => {
+    const { log } = setUp();
+    const failure = exchange({ result: 'timeout', reason: 'no answer' });
+    for (const each of [failure, failure, exchange({}), failure]) log.addExchange('fiber/1', each);
+    expect(log.after(0)).toHaveLength(2);
+  });
+
   it('tells each listener each event once, until it unsubscribes', () => {
     const { log } = setUp();
     const heard: string[] = [];

@@ -45,7 +45,8 @@ describe('IkeHistory', () => {
   it('keeps a healthy tunnel its rows however often another one fails', () => {
     const run = new Run();
     for (let i = 1; i <= 20; i++) run.add('fiber/1', { messageId: i });
-    for (let i = 1; i <= 5_000; i++) run.add('lte/1', { ...FAILURE, messageId: i });
+    for (let i = 1; i <= 5_000; i++)
+      run.add('lte/1', { ...FAILURE, reason: i % 2 ? 'wrong key' : 'no key', messageId: i });
     expect(run.idsOf('fiber/1')).toEqual(Array.from({ length: 20 }, (_, i) => 20 - i));
     expect(run.idsOf('lte/1')).toHaveLength(980);
     expect(run.idsOf('lte/1')[0]).toBe(5_000);
@@ -72,6 +73,26 @@ describe('IkeHistory', () => {
     run.add('lte/1', { ...CHECK, messageId: 9 });
     expect(run.idsOf('fiber/1')).toEqual([2, 6, 5, 1, 4, 1]);
     expect(run.idsOf('lte/1')).toEqual([9]);
+  });
+
+  it('keeps of a failure that repeats itself the first row and the last', () => {
+    const run = new Run();
+    const silence = (messageId: number, port: number): void =>
+      run.add('fiber/1', { result: 'timeout', reason: `no answer on port ${port}`, messageId });
+    run.add('fiber/1', FAILURE);
+    for (const id of [2, 3, 4, 5]) silence(id, id % 2 ? 500 : 4500);
+    run.add('lte/1', { result: 'timeout', reason: 'no answer on port 500' });
+    silence(6, 500);
+    run.add('fiber/1', { messageId: 7 });
+    for (const id of [8, 9]) silence(id, 500);
+    expect(run.idsOf('fiber/1')).toEqual([9, 8, 7, 6, 2, 1]);
+    expect(run.idsOf('lte/1')).toHaveLength(1);
+  });
+
+  it('tells a failure anew after the tunnel came up', () => {
+    const run = new Run();
+    for (const changes of [FAILURE, FAILURE, {}, FAILURE, FAILURE]) run.add('fiber/1', changes);
+    expect(run.written.map(({ result }) => result)).toEqual(['failed', 'ok', 'failed']);
   });
 
   it.each<[string, Partial<IkeHistoryEvent>]>([
