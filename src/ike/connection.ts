@@ -2,13 +2,13 @@ import { toHex } from '../lib/bytes.ts';
 import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
 import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
 import { Acceptor } from './acceptor.ts';
+import { Attempts } from './attempts.ts';
 import type { Datagram } from './channel.ts';
 import { IkeSa } from './ike-sa.ts';
-import type { DropReason, IkeSaOutput, Reached } from './ike-sa-output.ts';
+import type { DropReason, IkeSaEnd, IkeSaOutput } from './ike-sa-output.ts';
 import type { IkeSaView } from './ike-sa-view.ts';
 import { isZeroIkeSpi } from './spi.ts';
 import { describeIkeSuite } from './suites.ts';
-import { backoffMs, IMMEDIATE_RETRY_EVERY_MS } from './timing.ts';
 import type { IkeConfig, IkeDependencies, IkeInput, IkeOutput, IkeView } from './types.ts';
 import { ExchangeType } from './wire/iana.ts';
 import { decodeMessage, type IkeMessage } from './wire/message.ts';
@@ -36,6 +36,7 @@ export class IkeConnection {
   readonly #config: IkeConfig;
   readonly #deps: IkeDependencies;
   readonly #acceptor: Acceptor;
+  readonly #attempts: Attempts;
   readonly #out: IkeOutput[] = [];
   readonly #timers = new TimerTable<'retry'>();
   readonly #drops = new Map<ConnectionDropReason, number>();
@@ -49,11 +50,7 @@ export class IkeConnection {
   /** The last SAs that ended: each answers retransmissions of the request that ended it. */
   #departed: IkeSa[] = [];
   #lastError: string | undefined;
-  #failures = 0;
-  #lastImmediateRetry: Instant | undefined;
   #lastRefusal: Instant | undefined;
-  /** Where IKE_SA_INIT goes: some firewalls pass only one of the two ports, so silence on one tries the other. */
-  #initPort: 500 | 4500 = 500;
 
   constructor(config: IkeConfig, deps: IkeDependencies) {
     if (config.ikeSuites.length === 0 || config.espSuites.length === 0)
@@ -63,6 +60,7 @@ export class IkeConnection {
     this.#config = config;
     this.#deps = deps;
     this.#acceptor = new Acceptor(config, deps);
+    this.#attempts = new Attempts(deps.random);
   }
 
   handle(input: IkeInput, now: Instant): void {
@@ -135,7 +133,7 @@ export class IkeConnection {
     const { remoteAddress } = this.#config;
     if (remoteAddress === undefined) return;
     const context = { config: this.#config, deps: this.#deps, peer: formatIp(remoteAddress) };
-    this.#current = IkeSa.initiate(context, remoteAddress, this.#initPort, now);
+    this.#current = IkeSa.initiate(context, remoteAddress, this.#attempts.next(), now);
     this.#drain(this.#current, now);
   }
 
@@ -245,7 +243,7 @@ export class IkeConnection {
       case 'succeeded':
         return this.#onSucceeded(sa, out.heir, now);
       case 'closed':
-        return this.#onClosed(sa, out.reached, out.reason, now);
+        return this.#onClosed(sa, out.end, out.reason, now);
       default:
         this.#out.push(out);
     }
@@ -253,6 +251,7 @@ export class IkeConnection {
 
   #onEstablished(sa: IkeSa, initialContact: boolean, now: Instant): void {
     this.#lastError = undefined;
+    this.#attempts.answered();
     const predecessor = this.#current;
     if (predecessor === sa) return;
     this.#halfOpen = this.#halfOpen.filter((candidate) => candidate !== sa);
@@ -271,7 +270,7 @@ export class IkeConnection {
     this.#drain(heir, now);
   }
 
-  #onClosed(sa: IkeSa, reached: Reached, reason: string, now: Instant): void {
+  #onClosed(sa: IkeSa, end: IkeSaEnd, reason: string, now: Instant): void {
     this.#departed = [...this.#departed, sa].slice(-MAX_DEPARTED);
     if (this.#others.includes(sa)) {
       this.#others = this.#others.filter((other) => other !== sa);
@@ -286,20 +285,12 @@ export class IkeConnection {
     if (this.#mode === 'stopping' && wasCurrent) return this.#stopped();
     const replaced = !wasCurrent && this.#current !== undefined;
     if (this.#mode !== 'running' || replaced) return;
-    this.#lastError = reason;
+    // While the silence lasts, the first words about it stand.
+    if (end !== 'silence' || !this.#attempts.inSilence) this.#lastError = reason;
     if (this.#config.role !== 'initiator') return;
-    if (reached === 'nothing') this.#initPort = this.#initPort === 500 ? 4500 : 500;
-    this.#reconnect(reached === 'established', now);
-  }
-
-  #reconnect(lost: boolean, now: Instant): void {
-    const last = this.#lastImmediateRetry;
-    if (lost && (last === undefined || elapsedMs(last, now) >= IMMEDIATE_RETRY_EVERY_MS)) {
-      this.#failures = 0;
-      this.#lastImmediateRetry = now;
-      return this.#connect(now);
-    }
-    this.#timers.set('retry', after(now, backoffMs(this.#deps.random, this.#failures++)));
+    const pauseMs = this.#attempts.pauseAfter(end, now);
+    if (pauseMs === 0) return this.#connect(now);
+    this.#timers.set('retry', after(now, pauseMs));
   }
 }
 

@@ -12,10 +12,14 @@ export type IkeSaOutput =
   /** `heir` is the IKE SA in use from now on; this one only says goodbye. */
   | { readonly kind: 'succeeded'; readonly heir: IkeSa }
   /** Always the last output. */
-  | { readonly kind: 'closed'; readonly reached: Reached; readonly reason: string };
+  | { readonly kind: 'closed'; readonly end: IkeSaEnd; readonly reason: string };
 
-/** How far an IKE SA came: the peer never said a word, it answered, or the SA was in use. */
-export type Reached = 'nothing' | 'answer' | 'established';
+/**
+ * How an IKE SA ended. `silence`: the peer never said a word; `stalled`: it answered IKE_SA_INIT and then no more;
+ * `suspicion`: all it said was an unauthenticated refusal; `refusal`: it refused, or we did, under the new keys;
+ * `lost`: the SA was in use; `dead`: it was in use, and the peer fell silent.
+ */
+export type IkeSaEnd = 'silence' | 'stalled' | 'suspicion' | 'refusal' | 'lost' | 'dead';
 
 /** Why a datagram was dropped; the owner counts them. */
 export type DropReason =

@@ -1,6 +1,6 @@
 import type { Instant, TimerTable } from '../lib/time.ts';
 import type { IkeTerms, SaInitResult } from './exchanges/exchange.ts';
-import type { Reached } from './ike-sa-output.ts';
+import type { IkeSaEnd } from './ike-sa-output.ts';
 
 /** Where an IKE SA stands. Data that exists only in a state lives only in that state. */
 export type IkeSaState =
@@ -34,8 +34,9 @@ export function termsOf(state: IkeSaState): IkeTerms | undefined {
   return 'init' in state ? state.init : undefined;
 }
 
-/** `suspected`: an unauthenticated answer to IKE_SA_INIT spoke against us. */
-export function reachedIn({ kind }: IkeSaState, suspected: boolean): Reached {
-  if (kind === 'initial' || kind === 'closed') return suspected ? 'answer' : 'nothing';
-  return kind === 'keyed' ? 'answer' : 'established';
+/** `suspected`: an unauthenticated answer to IKE_SA_INIT spoke against us. `silent`: a request went unanswered. */
+export function endIn({ kind }: IkeSaState, suspected: boolean, silent: boolean): IkeSaEnd {
+  if (kind === 'initial' || kind === 'closed') return suspected ? 'suspicion' : 'silence';
+  if (kind === 'keyed') return silent ? 'stalled' : 'refusal';
+  return silent ? 'dead' : 'lost';
 }

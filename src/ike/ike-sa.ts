@@ -1,6 +1,7 @@
 import type { EspSaPair } from '../lib/esp-sa.ts';
 import type { IpAddress } from '../lib/ip.ts';
 import { after, earliest, type Instant, TimerTable } from '../lib/time.ts';
+import type { Attempt } from './attempts.ts';
 import { type Datagram, IkeChannel, type Path, unprotected } from './channel.ts';
 import type { ChildTerms } from './child-sa.ts';
 import { ChildSas } from './children.ts';
@@ -19,7 +20,7 @@ import { RekeyIke } from './exchanges/rekey-ike.ts';
 import { SaInit } from './exchanges/sa-init.ts';
 import { answerEvent } from './history.ts';
 import type { DropReason, IkeSaOutput } from './ike-sa-output.ts';
-import { type IkeSaState, type IkeSaTimerName, reachedIn, termsOf } from './ike-sa-state.ts';
+import { endIn, type IkeSaState, type IkeSaTimerName, termsOf } from './ike-sa-state.ts';
 import { exportedKeys, type IkeSaView, viewOf } from './ike-sa-view.ts';
 import { Liveness } from './liveness.ts';
 import { chooseEncapsulation } from './nat-detection.ts';
@@ -67,14 +68,15 @@ export class IkeSa {
     this.#succession = new Succession(this, this.#timers, context.deps.random);
   }
 
-  /** Sends the first IKE_SA_INIT request from and to `port`; the rest travels on 4500. */
-  static initiate(context: ExchangeContext, remoteAddress: IpAddress, port: 500 | 4500, now: Instant): IkeSa {
+  /** Sends the first IKE_SA_INIT request from and to `attempt.port`; the rest travels on 4500. */
+  static initiate(context: ExchangeContext, remoteAddress: IpAddress, attempt: Attempt, now: Instant): IkeSa {
     const { config, deps } = context;
+    const { port, waitsMs } = attempt;
     const spiI = newIkeSpi(deps.random);
     const path: Path = { localPort: port, remote: { address: remoteAddress, port } };
     const channel = new IkeChannel(deps, config, 'initiator', spiI, path);
     const sa = new IkeSa(context, channel, new ChildSas(config, deps.random), now);
-    sa.#requests.begin(new SaInit(context, spiI, channel.local, channel.remote), now);
+    sa.#requests.begin(new SaInit(context, spiI, channel.local, channel.remote, waitsMs), now);
     return sa;
   }
 
@@ -247,7 +249,7 @@ export class IkeSa {
     const traffic = since !== undefined && this.established && this.#liveness.heardAfter(since);
     const reason = this.#requests.timeout(traffic, now);
     if (reason === undefined) return;
-    this.#handOverOr(reason, [], now);
+    if (!this.#movesOn(now)) this.#close(reason, now, true);
   }
 
   #onResponse(message: IkeMessage, datagram: Datagram, now: Instant): DropReason | undefined {
@@ -378,10 +380,10 @@ export class IkeSa {
   // --- the end
 
   /** The peer that does not answer here may have moved on to what its own rekey made. */
-  #handOverOr(reason: string, farewell: readonly Payload[], now: Instant): void {
+  #movesOn(now: Instant): boolean {
     const { heir } = this.#succession;
     if (heir !== undefined) this.handOver(heir, now);
-    else this.#fail(reason, farewell, now);
+    return heir !== undefined;
   }
 
   /** One last request, if there is anything to say and the window is free, then the end. Nobody waits for its answer. */
@@ -390,16 +392,17 @@ export class IkeSa {
     this.#close(reason, now);
   }
 
-  #close(reason: string, now: Instant): void {
+  /** `silent`: because the peer did not answer. */
+  #close(reason: string, now: Instant, silent = false): void {
     if (this.#state.kind === 'closed') return;
     if (this.established) this.#children.clear(reason);
-    const reached = reachedIn(this.#state, this.#requests.suspected);
+    const end = endIn(this.#state, this.#requests.suspected, silent);
     this.#state = { kind: 'closed' };
     this.#requests.end();
     this.#timers.stopAll();
     this.#heirOf?.heirLost(now);
     this.#heirOf = undefined;
-    this.#out.push({ kind: 'closed', reached, reason });
+    this.#out.push({ kind: 'closed', end, reason });
   }
 
   // --- time
@@ -418,7 +421,8 @@ export class IkeSa {
       case 'heir':
         return this.#succession.heirUnused(now);
       case 'ike-lifetime':
-        return this.#handOverOr(this.#succession.describeEnd(), DELETE_IKE_SA, now);
+        if (!this.#movesOn(now)) this.#fail(this.#succession.describeEnd(), DELETE_IKE_SA, now);
+        return;
       case 'ike-soft':
         return this.#succession.rekeyNow();
       case 'give-up':

@@ -45,7 +45,7 @@ export class RequestWindow {
   expire(now: Instant): 'nothing' | 'resend' | 'exhausted' {
     const request = this.#outstanding;
     if (request === undefined || this.#resendAt === undefined || this.#resendAt > now) return 'nothing';
-    if (request.transmissions >= RETRANSMIT_AFTER_MS.length) {
+    if (request.transmissions >= waitsOf(request).length) {
       this.#resendAt = undefined;
       return 'exhausted';
     }
@@ -74,13 +74,15 @@ export class RequestWindow {
   }
 
   #transmitted(request: Request, now: Instant): void {
-    const wait = RETRANSMIT_AFTER_MS[request.transmissions - 1] ?? 0;
+    const wait = waitsOf(request)[request.transmissions - 1] ?? 0;
     this.#outstanding = request;
     this.#resendAt = after(now, jitter(this.#random, wait));
   }
 }
 
+const waitsOf = ({ exchange }: Request): readonly number[] => exchange.waitsMs ?? RETRANSMIT_AFTER_MS;
+
 /** Such as `4 requests in 7.5 s`. */
 export function describeEffort({ transmissions, startedAt }: Request, now: Instant): string {
-  return `${transmissions} requests in ${(elapsedMs(startedAt, now) / 1000).toFixed(1)} s`;
+  return `${transmissions} ${transmissions === 1 ? 'request' : 'requests'} in ${(elapsedMs(startedAt, now) / 1000).toFixed(1)} s`;
 }

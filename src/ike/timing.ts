@@ -7,6 +7,12 @@ import type { Random } from '../crypto/types.ts';
 export const RETRANSMIT_AFTER_MS: readonly number[] = [500, 1000, 2000, 4000];
 /** From this transmission on, 1.5 s after the first, a request goes out in smaller fragments: its path may swallow large packets. */
 export const SHRINK_AT_TRANSMISSION = 3;
+/** IKE_SA_INIT to a peer that has been silent for a while. Longer, and its return would go unnoticed for over 10 s. */
+export const WATCH_AFTER_MS: readonly number[] = [7_000];
+/** IKE_SA_INIT to the port that is probably the wrong one, in the first half minute and later. */
+export const GLANCE_AFTER_MS = { eager: [500, 500], later: [1_000] } as const;
+/** Before another attempt at a peer that answered IKE_SA_INIT and then fell silent. */
+export const STALLED_RETRY_MS = 1_000;
 /** Sending into silence for so long asks the peer at once whether it is there. */
 export const UNANSWERED_MS = 500;
 /** How long an unauthenticated refusal of IKE_SA_INIT may be contradicted by a better answer. */
@@ -46,6 +52,8 @@ export function rekeyRetryMs(random: Random, failures: number): number {
 
 const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
+/** Nobody proves who refused IKE_SA_INIT: a forger, or a peer that is only starting, must not keep us away for long. */
+export const UNPROVEN_BACKOFF_MAX_MS = 8_000;
 /** A lost SA is replaced at once, but not more often than this: a peer that deletes what it accepts must not make us spin. */
 export const IMMEDIATE_RETRY_EVERY_MS = 60_000;
 
@@ -54,9 +62,9 @@ export function jitter(random: Random, ms: number): number {
   return ms * (0.8 + 0.4 * fraction(random));
 }
 
-/** Wait before the next attempt after `failures` (0, 1, …) earlier ones: 1, 2, 4 … 60 s, with jitter. */
-export function backoffMs(random: Random, failures: number): number {
-  return jitter(random, Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** failures));
+/** Wait before the next attempt after `failures` (0, 1, …) earlier ones: 1, 2, 4 … `maxMs`, with jitter. */
+export function backoffMs(random: Random, failures: number, maxMs = BACKOFF_MAX_MS): number {
+  return jitter(random, Math.min(maxMs, BACKOFF_FIRST_MS * 2 ** failures));
 }
 
 /** 0 to 1. */

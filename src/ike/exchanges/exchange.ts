@@ -110,6 +110,8 @@ export interface Exchange {
   readonly type: number; // ExchangeType
   /** For the history: the suite at stake, as offered or chosen. */
   readonly proposal: string;
+  /** Waits after the 1st, 2nd, … transmission; left out: RETRANSMIT_AFTER_MS. */
+  readonly waitsMs?: readonly number[];
   /** Called once, and again after each `retry`. */
   request(): readonly Payload[];
   onResponse(reply: Reply): Outcome;

@@ -7,6 +7,7 @@ import { detectNat, natDetectionNotifies, sightingOf } from '../nat-detection.ts
 import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
 import { isZeroIkeSpi, ZERO_IKE_SPI } from '../spi.ts';
 import { describeIkeSuite } from '../suites.ts';
+import { RETRANSMIT_AFTER_MS } from '../timing.ts';
 import type { IkeSuite } from '../types.ts';
 import { ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
 import { findNotify, findPayload, findUnsupportedCritical, type Payload } from '../wire/message.ts';
@@ -36,11 +37,19 @@ export class SaInit implements Exchange {
   readonly #local: Endpoint;
   readonly #remote: Endpoint;
   readonly #ni: Uint8Array;
+  readonly #waitsMs: readonly number[];
   #keyExchange: KeyExchange;
   #cookie: Uint8Array | undefined;
   #retries = 0;
 
-  constructor(context: ExchangeContext, spiI: Uint8Array, local: Endpoint, remote: Endpoint) {
+  /** `waitsMs`: between transmissions, as long as the peer has not answered at all. */
+  constructor(
+    context: ExchangeContext,
+    spiI: Uint8Array,
+    local: Endpoint,
+    remote: Endpoint,
+    waitsMs: readonly number[],
+  ) {
     const { config, deps } = context;
     const [preferred] = config.ikeSuites;
     if (preferred === undefined) throw new RangeError('an initiator needs at least one IKE suite');
@@ -48,12 +57,17 @@ export class SaInit implements Exchange {
     this.#spiI = spiI;
     this.#local = local;
     this.#remote = remote;
+    this.#waitsMs = waitsMs;
     this.#ni = deps.random.bytes(NONCE_LENGTH);
     this.#keyExchange = deps.crypto.keyExchange(preferred.dhGroup, deps.random);
   }
 
   get proposal(): string {
     return this.#context.config.ikeSuites.map(describeIkeSuite).join(', ');
+  }
+
+  get waitsMs(): readonly number[] {
+    return this.#retries === 0 ? this.#waitsMs : RETRANSMIT_AFTER_MS;
   }
 
   request(): readonly Payload[] {
