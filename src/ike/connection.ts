@@ -7,6 +7,7 @@ import type { Datagram } from './channel.ts';
 import { IkeSa } from './ike-sa.ts';
 import type { DropReason, IkeSaEnd, IkeSaOutput } from './ike-sa-output.ts';
 import type { IkeSaView } from './ike-sa-view.ts';
+import { Opening } from './opening.ts';
 import { isZeroIkeSpi } from './spi.ts';
 import { describeIkeSuite } from './suites.ts';
 import type { IkeConfig, IkeDependencies, IkeInput, IkeOutput, IkeView } from './types.ts';
@@ -17,6 +18,8 @@ import { decodeMessage, type IkeMessage } from './wire/message.ts';
 const MAX_HALF_OPEN = 4;
 /** SAs that ended and may be asked again for their last answer. */
 const MAX_DEPARTED = 4;
+/** The first answer to IKE_SA_INIT gets this head start in IKE_AUTH: a peer that answered twice is not asked twice. */
+const RIVAL_AFTER_MS = 500;
 /** An unauthenticated peer must not be able to flood the history with its refused offers. */
 const REFUSAL_HISTORY_EVERY_MS = 1_000;
 
@@ -38,13 +41,16 @@ export class IkeConnection {
   readonly #acceptor: Acceptor;
   readonly #attempts: Attempts;
   readonly #out: IkeOutput[] = [];
-  readonly #timers = new TimerTable<'retry'>();
+  readonly #timers = new TimerTable<'retry' | 'rivals'>();
   readonly #drops = new Map<ConnectionDropReason, number>();
   #mode: Mode = 'idle';
   /** Initiator: the attempt or the SA in use. Responder: the SA in use. */
   #current: IkeSa | undefined;
   /** Responder only. */
   #halfOpen: IkeSa[] = [];
+  /** Initiator, until an attempt succeeds: its first exchange, and the IKE SAs that further answers to that made. */
+  #opening: Opening | undefined;
+  #rivals: IkeSa[] = [];
   /** Around the rekey of an IKE SA: those that take over perhaps, and those that say goodbye. */
   #others: IkeSa[] = [];
   /** The last SAs that ended: each answers retransmissions of the request that ended it. */
@@ -133,7 +139,9 @@ export class IkeConnection {
     const { remoteAddress } = this.#config;
     if (remoteAddress === undefined) return;
     const context = { config: this.#config, deps: this.#deps, peer: formatIp(remoteAddress) };
-    this.#current = IkeSa.initiate(context, remoteAddress, this.#attempts.next(), now);
+    this.#forgetRivals();
+    this.#opening = new Opening(context, remoteAddress, this.#attempts.next());
+    this.#current = IkeSa.initiate(this.#opening, now);
     this.#drain(this.#current, now);
   }
 
@@ -143,6 +151,7 @@ export class IkeConnection {
     this.#timers.stopAll();
     this.#halfOpen = [];
     this.#others = [];
+    this.#forgetRivals();
     if (this.#current === undefined) return this.#stopped();
     this.#current.terminate('stopped by us', now);
   }
@@ -155,7 +164,9 @@ export class IkeConnection {
 
   #onTimeout(now: Instant): void {
     for (const sa of this.#sas()) sa.timeout(now);
-    if (this.#timers.expired(now).includes('retry')) this.#connect(now);
+    const due = this.#timers.expired(now);
+    if (due.includes('rivals')) this.#startRivals(now);
+    if (due.includes('retry')) this.#connect(now);
   }
 
   // --- datagrams
@@ -170,9 +181,37 @@ export class IkeConnection {
     const decoded = decodeMessage(datagram.bytes);
     if (!decoded.ok) return 'malformed-message';
     const message = decoded.value;
-    const sa = this.#sas().find((candidate) => candidate.matches(message.header));
-    if (sa !== undefined) return sa.receive(message, datagram, now);
-    return this.#isFirstRequest(message) ? this.#onStranger(message, datagram, now) : 'unknown-spi';
+    const addressed = this.#sas().filter((sa) => sa.matches(message.header));
+    let dropped: ConnectionDropReason = 'unknown-spi';
+    for (const sa of addressed) {
+      const reason = sa.receive(message, datagram, now);
+      if (reason === undefined) return undefined;
+      dropped = reason;
+    }
+    // RFC 7296 §2.1: a first request with a known SPI and other octets is another request, not a retransmission.
+    const unheard = addressed.every((sa) => this.#halfOpen.includes(sa));
+    if (unheard && this.#isFirstRequest(message)) return this.#onStranger(message, datagram, now);
+    return this.#onFurtherAnswer(message, datagram, now) ? undefined : dropped;
+  }
+
+  /** Another answer to the IKE_SA_INIT of the attempt under way, or of the one that failed a moment ago? */
+  #onFurtherAnswer(message: IkeMessage, datagram: Datagram, now: Instant): boolean {
+    if (!this.#opening?.hear(message, datagram)) return false;
+    if (this.#current === undefined) this.#startRivals(now);
+    else if (this.#timers.get('rivals') === undefined) this.#timers.set('rivals', after(now, RIVAL_AFTER_MS));
+    return true;
+  }
+
+  /** Asks those who gave further answers to authenticate themselves, too. */
+  #startRivals(now: Instant): void {
+    const opening = this.#opening;
+    if (opening === undefined) return;
+    const rivals = opening.takeFurther().map((answer) => IkeSa.rival(opening, answer, now));
+    this.#timers.stop('rivals');
+    this.#rivals.push(...rivals);
+    if (this.#current === undefined) this.#current = this.#rivals.shift();
+    if (this.#current !== undefined) this.#timers.stop('retry');
+    for (const rival of rivals) this.#drain(rival, now);
   }
 
   #isFirstRequest({ header }: IkeMessage): boolean {
@@ -204,7 +243,7 @@ export class IkeConnection {
   #recordRefusal({ header }: IkeMessage, from: IpAddress, reason: string, now: Instant): void {
     if (this.#lastRefusal !== undefined && elapsedMs(this.#lastRefusal, now) < REFUSAL_HISTORY_EVERY_MS) return;
     this.#lastRefusal = now;
-    this.#lastError = reason;
+    if (this.#current === undefined) this.#lastError = reason;
     this.#out.push({
       kind: 'history',
       event: {
@@ -226,7 +265,7 @@ export class IkeConnection {
 
   #sas(): IkeSa[] {
     const current = this.#current === undefined ? [] : [this.#current];
-    return [...current, ...this.#others, ...this.#departed, ...this.#halfOpen];
+    return [...current, ...this.#rivals, ...this.#others, ...this.#departed, ...this.#halfOpen];
   }
 
   #drain(sa: IkeSa, now: Instant): void {
@@ -252,14 +291,22 @@ export class IkeConnection {
   #onEstablished(sa: IkeSa, initialContact: boolean, now: Instant): void {
     this.#lastError = undefined;
     this.#attempts.answered();
+    this.#forgetRivals();
     const predecessor = this.#current;
     if (predecessor === sa) return;
     this.#halfOpen = this.#halfOpen.filter((candidate) => candidate !== sa);
     this.#others = [];
     this.#current = sa;
     if (predecessor === undefined) return;
-    predecessor.abandon('replaced by a new IKE SA from the peer', !initialContact, now);
+    const tellPeer = predecessor.established && !initialContact;
+    predecessor.abandon('replaced by a new IKE SA from the peer', tellPeer, now);
     this.#drain(predecessor, now);
+  }
+
+  #forgetRivals(): void {
+    this.#opening = undefined;
+    this.#rivals = [];
+    this.#timers.stop('rivals');
   }
 
   #onSucceeded(sa: IkeSa, heir: IkeSa, now: Instant): void {
@@ -277,13 +324,15 @@ export class IkeConnection {
       return;
     }
     this.#halfOpen = this.#halfOpen.filter((candidate) => candidate !== sa);
+    this.#rivals = this.#rivals.filter((rival) => rival !== sa);
     const wasCurrent = this.#current === sa;
     if (wasCurrent) {
       this.#current = undefined;
       this.#others = [];
+      this.#startRivals(now);
     }
     if (this.#mode === 'stopping' && wasCurrent) return this.#stopped();
-    const replaced = !wasCurrent && this.#current !== undefined;
+    const replaced = this.#current !== undefined;
     if (this.#mode !== 'running' || replaced) return;
     // While the silence lasts, the first words about it stand.
     if (end !== 'silence' || !this.#attempts.inSilence) this.#lastError = reason;

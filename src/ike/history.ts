@@ -11,7 +11,7 @@ import { ExchangeType } from './wire/iana.ts';
 /** The line of history of an exchange that we started, or of its end without a usable answer. */
 export function requestEvent(
   channel: IkeChannel,
-  { exchange, messageId, startedAt }: Request,
+  { exchange, messageId, startedAt }: Pick<Request, 'exchange' | 'messageId' | 'startedAt'>,
   end: Outcome | Pick<IkeHistoryEvent, 'result' | 'reason'>,
   now: Instant,
 ): IkeHistoryEvent {

@@ -17,6 +17,7 @@ export type IkeSaState =
 /** What an IKE SA waits for besides answers. */
 export type IkeSaTimerName =
   | 'grace'
+  | 'hold'
   | 'half-open'
   | 'liveness'
   | 'keepalive'

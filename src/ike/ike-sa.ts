@@ -1,7 +1,5 @@
 import type { EspSaPair } from '../lib/esp-sa.ts';
-import type { IpAddress } from '../lib/ip.ts';
 import { after, earliest, type Instant, TimerTable } from '../lib/time.ts';
-import type { Attempt } from './attempts.ts';
 import { type Datagram, IkeChannel, type Path, unprotected } from './channel.ts';
 import type { ChildTerms } from './child-sa.ts';
 import { ChildSas } from './children.ts';
@@ -17,7 +15,6 @@ import {
 } from './exchanges/exchange.ts';
 import { deletesIkeSa } from './exchanges/informational.ts';
 import { RekeyIke } from './exchanges/rekey-ike.ts';
-import { SaInit } from './exchanges/sa-init.ts';
 import { answerEvent } from './history.ts';
 import type { DropReason, IkeSaOutput } from './ike-sa-output.ts';
 import { endIn, type IkeSaState, type IkeSaTimerName, termsOf } from './ike-sa-state.ts';
@@ -25,11 +22,12 @@ import { exportedKeys, type IkeSaView, viewOf } from './ike-sa-view.ts';
 import { Liveness } from './liveness.ts';
 import { chooseEncapsulation } from './nat-detection.ts';
 import { nextExchange } from './next-exchange.ts';
+import type { Opening } from './opening.ts';
 import { OurRequests } from './our-requests.ts';
 import { Outbox } from './outbox.ts';
 import { ResponseCache } from './response-cache.ts';
 import { busyWith, situationOf } from './situation.ts';
-import { newEspSpi, newIkeSpi } from './spi.ts';
+import { newEspSpi } from './spi.ts';
 import { Succession } from './succession.ts';
 import { describeIkeSuite } from './suites.ts';
 import { DELETE_WAIT_MS, HALF_OPEN_MS, RETIRED_MS } from './timing.ts';
@@ -68,15 +66,20 @@ export class IkeSa {
     this.#succession = new Succession(this, this.#timers, context.deps.random);
   }
 
-  /** Sends the first IKE_SA_INIT request from and to `attempt.port`; the rest travels on 4500. */
-  static initiate(context: ExchangeContext, remoteAddress: IpAddress, attempt: Attempt, now: Instant): IkeSa {
-    const { config, deps } = context;
-    const { port, waitsMs } = attempt;
-    const spiI = newIkeSpi(deps.random);
-    const path: Path = { localPort: port, remote: { address: remoteAddress, port } };
-    const channel = new IkeChannel(deps, config, 'initiator', spiI, path);
-    const sa = new IkeSa(context, channel, new ChildSas(config, deps.random), now);
-    sa.#requests.begin(new SaInit(context, spiI, channel.local, channel.remote, waitsMs), now);
+  /** Sends the first IKE_SA_INIT request; from IKE_AUTH on, all travels on 4500. */
+  static initiate(opening: Opening, now: Instant): IkeSa {
+    const { config, deps } = opening.context;
+    const sa = new IkeSa(opening.context, opening.channel(), new ChildSas(config, deps.random), now);
+    sa.#requests.begin(opening.exchange, now);
+    return sa;
+  }
+
+  /** Goes on from a further answer to the request that `initiate` sent. */
+  static rival(opening: Opening, init: SaInitResult, now: Instant): IkeSa {
+    const { config, deps } = opening.context;
+    const sa = new IkeSa(opening.context, opening.channel(), new ChildSas(config, deps.random), now);
+    sa.#requests.adopt(opening.exchange, { kind: 'keyed', init, remark: FURTHER_ANSWER }, now);
+    sa.#apply({ kind: 'keyed', init }, 'us', now);
     return sa;
   }
 
@@ -412,6 +415,8 @@ export class IkeSa {
     switch (name) {
       case 'grace':
         return this.#onGraceOver(now);
+      case 'hold':
+        return this.#requests.holdOver(now);
       case 'half-open':
         return this.#close(`${peer} started an IKE SA and did not authenticate within ${HALF_OPEN_MS / 1000} s`, now);
       case 'liveness':
@@ -443,4 +448,6 @@ export class IkeSa {
   }
 }
 
+const FURTHER_ANSWER =
+  'another answer to the same request: somebody forges answers on the way, or the peer gave two; the one that can authenticate counts';
 const NO_NAT = { local: false, remote: false, remoteForced: false };

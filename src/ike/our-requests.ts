@@ -26,6 +26,8 @@ export class OurRequests {
   readonly #window: RequestWindow;
   /** What an unauthenticated answer to IKE_SA_INIT said against us. */
   #suspicion: string | undefined;
+  /** Asking again waits for a better answer. */
+  #held: Extract<Outcome, { readonly kind: 'retry' }> | undefined;
 
   constructor(context: ExchangeContext, channel: IkeChannel, timers: IkeSaTimers, out: Outbox) {
     this.#context = context;
@@ -46,6 +48,12 @@ export class OurRequests {
 
   nextTimeout(): Instant | undefined {
     return this.#window.nextTimeout();
+  }
+
+  /** Books the first request as answered; the IKE SA of an earlier answer sent it. */
+  adopt(exchange: Exchange, outcome: Outcome, now: Instant): void {
+    const messageId = this.#window.takeMessageId();
+    this.#out.record(requestEvent(this.#channel, { exchange, messageId, startedAt: now }, outcome, now));
   }
 
   begin(exchange: Exchange, now: Instant, messageId = this.#window.takeMessageId()): void {
@@ -99,6 +107,15 @@ export class OurRequests {
     return reason;
   }
 
+  /** No better answer came while a retry was held. */
+  holdOver(now: Instant): void {
+    const request = this.#window.outstanding;
+    const held = this.#held;
+    if (request === undefined || held === undefined) return;
+    this.#settle(request, held, now);
+    this.#retry(request, now);
+  }
+
   /** How the exchange ended; `undefined` when it goes on. An error says why the datagram was dropped. */
   receive(message: IkeMessage, datagram: Datagram, now: Instant): Result<Outcome | undefined, DropReason> {
     const request = this.#window.outstanding;
@@ -139,14 +156,29 @@ export class OurRequests {
       if (this.#timers.get('grace') === undefined) this.#timers.set('grace', after(now, REFUSAL_GRACE_MS));
       return undefined;
     }
+    if (outcome.kind === 'retry' && outcome.holdMs) {
+      if (this.#held === undefined) this.#timers.set('hold', after(now, outcome.holdMs));
+      this.#held = outcome;
+      return undefined;
+    }
+    this.#settle(request, outcome, now);
+    if (outcome.kind !== 'retry') return outcome;
+    this.#retry(request, now);
+    return undefined;
+  }
+
+  #settle(request: Request, outcome: Outcome, now: Instant): void {
     this.#timers.stop('grace');
+    this.#timers.stop('hold');
     this.#suspicion = undefined;
+    this.#held = undefined;
     this.#window.end();
     this.#out.record(requestEvent(this.#channel, request, outcome, now));
-    if (outcome.kind !== 'retry') return outcome;
+  }
+
+  #retry({ exchange, messageId }: Request, now: Instant): void {
     // Only IKE_SA_INIT repeats its message id, RFC 7296 §2.2.
-    if (request.exchange.type === ExchangeType.IkeSaInit) this.begin(request.exchange, now, request.messageId);
-    else this.begin(request.exchange, now);
-    return undefined;
+    if (exchange.type === ExchangeType.IkeSaInit) this.begin(exchange, now, messageId);
+    else this.begin(exchange, now);
   }
 }

@@ -44,8 +44,8 @@ export type Refusal = 'temporary' | 'not-found' | 'refused';
 export type Outcome =
   /** Nothing changes. */
   | { readonly kind: 'done' }
-  /** IKE_SA_INIT succeeded. */
-  | { readonly kind: 'keyed'; readonly init: SaInitResult }
+  /** IKE_SA_INIT succeeded. `remark`: what deserves a look all the same. */
+  | { readonly kind: 'keyed'; readonly init: SaInitResult; readonly remark?: string }
   /**
    * Both ends proved to know the PSK. `initialContact`: the peer holds no other SA with us (RFC 7296 §2.4).
    * `remark`: what the operator should look at although all went well; empty for nothing.
@@ -56,8 +56,8 @@ export type Outcome =
       readonly initialContact: boolean;
       readonly remark: string;
     }
-  /** Ask again with changed content under the same message id. */
-  | { readonly kind: 'retry'; readonly reason: string }
+  /** Ask again with changed content, `holdMs` from now unless a better answer comes before; left out: at once. */
+  | { readonly kind: 'retry'; readonly reason: string; readonly holdMs?: number }
   /** Unauthenticated and useless: keep waiting, but remember it as the likely reason should nothing better come. */
   | { readonly kind: 'suspicion'; readonly reason: string }
   /** CREATE_CHILD_SA made a CHILD_SA. `replaces`: our inbound SPI of the one that it rekeys. */

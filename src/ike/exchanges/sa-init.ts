@@ -1,5 +1,5 @@
 import type { DhGroup, KeyExchange } from '../../crypto/types.ts';
-import { Reader, Writer } from '../../lib/bytes.ts';
+import { equalBytes, Reader, Writer } from '../../lib/bytes.ts';
 import type { Endpoint } from '../../lib/esp-sa.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import { deriveSkKeys, skeyseed } from '../keymat.ts';
@@ -24,10 +24,15 @@ import {
 /** A peer may ask for a cookie and for another group, in any order, and its cookie secret may roll over meanwhile. */
 const MAX_RETRIES = 4;
 const NO_INT_AUTH = new Uint8Array(0);
+/** Complete answers to one request that are taken up; more than one comes only where somebody forges them. */
+const MAX_ANSWERS = 5;
+/** A peer that asks for a cookie has given no other answer; where the COOKIE is forged, the genuine answer comes meanwhile. */
+const COOKIE_HOLD_MS = 250;
 
 /**
  * IKE_SA_INIT as initiator, RFC 7296 §1.2. Nothing in the response is authenticated yet, so no response, however bad,
- * ends the attempt here: a forger must not be able to. What it says is kept as the likely reason.
+ * ends the attempt here: a forger must not be able to. What it says is kept as the likely reason. Of several complete
+ * answers each may be the genuine one (§2.4): IKE_AUTH shows which.
  */
 export class SaInit implements Exchange {
   readonly name = 'IKE_SA_INIT';
@@ -38,7 +43,14 @@ export class SaInit implements Exchange {
   readonly #remote: Endpoint;
   readonly #ni: Uint8Array;
   readonly #waitsMs: readonly number[];
-  #keyExchange: KeyExchange;
+  /** One for each group asked with so far, so that a late answer to an earlier request still finds its own. */
+  readonly #keyExchanges = new Map<number, KeyExchange>();
+  /** The last request with each group that another group has replaced since. */
+  readonly #superseded = new Map<number, Uint8Array>();
+  readonly #answers: Uint8Array[] = [];
+  #group: DhGroup;
+  /** The request that the last answer met; `undefined` when another one has gone out since. */
+  #answered: Uint8Array | undefined;
   #cookie: Uint8Array | undefined;
   #retries = 0;
 
@@ -59,7 +71,7 @@ export class SaInit implements Exchange {
     this.#remote = remote;
     this.#waitsMs = waitsMs;
     this.#ni = deps.random.bytes(NONCE_LENGTH);
-    this.#keyExchange = deps.crypto.keyExchange(preferred.dhGroup, deps.random);
+    this.#group = preferred.dhGroup;
   }
 
   get proposal(): string {
@@ -72,7 +84,8 @@ export class SaInit implements Exchange {
 
   request(): readonly Payload[] {
     const { config, deps } = this.#context;
-    const { group, publicValue } = this.#keyExchange;
+    const { group, publicValue } = this.#keyExchange();
+    this.#answered = undefined;
     const spis = { spiI: this.#spiI, spiR: ZERO_IKE_SPI };
     return [
       ...(this.#cookie === undefined ? [] : [notify(NotifyType.Cookie, this.#cookie)]), // first, RFC 7296 §2.6
@@ -85,15 +98,25 @@ export class SaInit implements Exchange {
   }
 
   onResponse(reply: Reply): Outcome {
-    const { payloads } = reply;
+    const { payloads, requestBytes } = reply;
+    this.#answered = requestBytes;
     const cookie = findNotify(payloads, NotifyType.Cookie);
     if (cookie !== undefined) return this.#onCookie(cookie);
     const wrongGroup = findNotify(payloads, NotifyType.InvalidKePayload);
-    if (wrongGroup !== undefined) return this.#onInvalidKe(wrongGroup);
+    if (wrongGroup !== undefined) return this.#onInvalidKe(wrongGroup, requestBytes);
     const error = payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));
     if (error !== undefined) return this.#suspect(this.#refusal(error));
     const init = this.#complete(reply);
     return init.ok ? { kind: 'keyed', init: init.value } : this.#suspect(init.error);
+  }
+
+  /** Another complete answer to the request that `onResponse` saw answered; `undefined` for anything else. */
+  onFurtherResponse(reply: Omit<Reply, 'requestBytes'>): SaInitResult | undefined {
+    const requestBytes = this.#answered;
+    const known = this.#answers.some((answer) => equalBytes(answer, reply.responseBytes));
+    if (requestBytes === undefined || known || this.#answers.length >= MAX_ANSWERS) return undefined;
+    const init = this.#complete({ ...reply, requestBytes });
+    return init.ok ? init.value : undefined;
   }
 
   silence(): string {
@@ -110,27 +133,35 @@ export class SaInit implements Exchange {
     if (data.length < 1 || data.length > 64)
       return this.#suspect(`${this.#context.peer} sent a COOKIE of ${data.length} octets; expected 1 to 64`);
     this.#cookie = data.slice();
-    return this.#retry('the peer asked for its cookie');
+    return this.#retry('the peer asked for its cookie', COOKIE_HOLD_MS);
   }
 
-  #onInvalidKe({ data }: NotifyPayload): Outcome {
-    const { config, deps, peer } = this.#context;
+  #onInvalidKe({ data }: NotifyPayload, requestBytes: Uint8Array): Outcome {
+    const { config, peer } = this.#context;
     const wanted = data.length === 2 ? new Reader(data).u16() : 0;
     const offered = config.ikeSuites.map((suite) => suite.dhGroup);
     const group = offered.find((candidate) => candidate === wanted);
-    if (group === undefined || group === this.#keyExchange.group) {
+    if (group === undefined || group === this.#group) {
       const ours = [...new Set(offered)].map(describeGroup).join(', ');
       return this.#suspect(
         `${peer} wants Diffie-Hellman group ${describeGroup(wanted)} (INVALID_KE_PAYLOAD); ` +
           `we offer ${ours}: set the same group at both ends`,
       );
     }
-    this.#keyExchange = deps.crypto.keyExchange(group, deps.random);
-    return this.#retry(`the peer wants Diffie-Hellman group ${describeGroup(group)}`);
+    this.#superseded.set(this.#group, requestBytes);
+    this.#group = group;
+    return this.#retry(`the peer wants Diffie-Hellman group ${describeGroup(group)}`, 0);
   }
 
-  #retry(reason: string): Outcome {
-    if (this.#retries++ < MAX_RETRIES) return { kind: 'retry', reason };
+  #keyExchange(): KeyExchange {
+    const { crypto, random } = this.#context.deps;
+    const keyExchange = this.#keyExchanges.get(this.#group) ?? crypto.keyExchange(this.#group, random);
+    this.#keyExchanges.set(this.#group, keyExchange);
+    return keyExchange;
+  }
+
+  #retry(reason: string, holdMs: number): Outcome {
+    if (this.#retries++ < MAX_RETRIES) return { kind: 'retry', reason, holdMs };
     return this.#suspect(
       `${this.#context.peer} refused IKE_SA_INIT ${MAX_RETRIES + 1} times; the last time, ${reason}`,
     );
@@ -163,10 +194,13 @@ export class SaInit implements Exchange {
     const accepted = acceptedIke(config.ikeSuites, sa);
     if (!accepted.ok) return accepted;
     const { suite } = accepted.value;
-    if (suite.dhGroup !== ke.dhGroup || ke.dhGroup !== this.#keyExchange.group)
+    const keyExchange = this.#keyExchanges.get(ke.dhGroup);
+    if (suite.dhGroup !== ke.dhGroup || keyExchange === undefined)
       return err(`${peer} chose ${describeIkeSuite(suite)} but sent a KE for ${describeGroup(ke.dhGroup)}`);
-    const gir = this.#keyExchange.agree(ke.publicValue);
+    const gir = keyExchange.agree(ke.publicValue);
     if (!gir.ok) return err(`${peer} sent an invalid public value for ${describeGroup(ke.dhGroup)}`);
+    const answer = responseBytes.slice();
+    this.#answers.push(answer);
     const spis = { spiI: this.#spiI, spiR: spiR.slice() };
     const nonces = { ni: this.#ni, nr: nonce.nonce.slice() };
     const seed = skeyseed(deps.crypto, suite, nonces, gir.value);
@@ -176,8 +210,8 @@ export class SaInit implements Exchange {
       suite,
       nonces,
       keys: deriveSkKeys(deps.crypto, suite, seed, nonces, spis.spiI, spis.spiR),
-      requestBytes,
-      responseBytes: responseBytes.slice(),
+      requestBytes: (ke.dhGroup === this.#group ? undefined : this.#superseded.get(ke.dhGroup)) ?? requestBytes,
+      responseBytes: answer,
       intAuth: NO_INT_AUTH,
       nat,
       sighting: sightingOf(spis, local, nat, payloads),
