@@ -14,6 +14,8 @@ const PACKAGES = [
   ],
   ...['bird2', 'frr', 'gobgpd', 'exabgp'],
   ...['iproute2', 'nftables', 'iputils-ping', 'iperf3', 'tcpdump', 'tshark', 'libcap2-bin', 'util-linux'],
+  // Scapy is a third implementation of ESP; it encrypts with python3-cryptography.
+  ...['python3-scapy', 'python3-cryptography'],
   // The native tests link the data plane's core without Node.
   ...['libssl-dev', 'make'],
 ];

@@ -119,6 +119,13 @@ SaKeys sa_keys(const Napi::Object& sa) {
   };
 }
 
+Encapsulation encapsulation(const Napi::Value& value) {
+  const std::string name = text(value, "encapsulation", 3);
+  if (name == "udp") return Encapsulation::udp;
+  if (name == "esp") return Encapsulation::esp;
+  mismatch(value, "encapsulation", "udp or esp");
+}
+
 uint32_t replay_window(const Napi::Value& value) {
   const int64_t size = integer(value, "replayWindow", 64, 65536);
   if (!ReplayWindow::valid_size(static_cast<uint32_t>(size))) mismatch(value, "replayWindow", "a power of two");

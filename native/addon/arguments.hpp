@@ -33,6 +33,7 @@ std::span<const uint8_t> octets(const Napi::Value& value, const std::string& nam
 SocketAddress socket_address(const Napi::Value& address, const Napi::Value& port);
 
 SaKeys sa_keys(const Napi::Object& sa);
+Encapsulation encapsulation(const Napi::Value& value);
 uint32_t replay_window(const Napi::Value& value);
 SocketOptions socket_options(const Napi::Object& options);
 TcpOptions tcp_options(const Napi::Value& value);

@@ -164,18 +164,14 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
 
   Napi::Value set_outbound(const Napi::CallbackInfo& info) {
     const SaKeys keys = arguments::sa_keys(arguments::object(info[0], "sa"));
-    const std::string encapsulation = arguments::text(info[1], "encapsulation", 8);
+    const Encapsulation encapsulation = arguments::encapsulation(info[1]);
     const SocketAddress remote = remote_address(info[2], info[3]);
     return translated(info.Env(), [&]() -> Napi::Value {
-      if (encapsulation != "udp") throw SystemError(EPROTONOSUPPORT, "setOutbound");
-      auto sa = std::make_unique<OutboundSa>(keys, remote);
-      const std::shared_ptr<SaCounters> counters = sa->counters;
-      open_tunnel().set_outbound(std::move(sa));
-      return counters_view(info.Env(), counters);
+      return counters_view(info.Env(), open_tunnel().set_outbound(keys, encapsulation, remote));
     });
   }
 
-  void clear_outbound(const Napi::CallbackInfo&) { open_tunnel().set_outbound(nullptr); }
+  void clear_outbound(const Napi::CallbackInfo&) { open_tunnel().clear_outbound(); }
 
   void send_ike(const Napi::CallbackInfo& info) {
     const int64_t port = arguments::integer(info[0], "localPort", kIkePort, kNatPort);

@@ -76,7 +76,7 @@ EspOpener::EspOpener(const SaKeys& keys, uint32_t replay_window)
 EspOpener::~EspOpener() { OPENSSL_cleanse(salt_, sizeof salt_); }
 
 EspOpener::Opened EspOpener::open(const uint8_t* packet, size_t length, uint8_t* out) {
-  if (length < kEspMin) return {EspVerdict::malformed, 0, 0, 0};
+  if (length < kEspMin || length % 4 != 0) return {EspVerdict::malformed, 0, 0, 0};
   const uint32_t low = load32(packet + 4);
   const uint64_t sequence = esn_ ? window_.infer_esn(low) : low;
   if (window_.check(sequence) != ReplayWindow::Verdict::fresh) return {EspVerdict::replayed, 0, 0, sequence};

@@ -1,12 +1,16 @@
 #pragma once
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace tunwright {
 
 /**
- * ESP packets back to back in one buffer, as one UDP_SEGMENT message sends them: all of one size but the last, which may
- * be shorter and ends the train. At most 64 packets and 65,507 octets (what one UDP datagram over IPv4 may hold).
+ * ESP packets back to back in one buffer: at most 64 packets and 65,507 octets (what one UDP datagram over IPv4 may
+ * hold). A uniform train leaves as one UDP_SEGMENT message: all packets have one size but the last, which may be shorter
+ * and ends the train. Where the kernel cannot segment, packets have any size and leave one by one from the front.
  */
 class Train {
  public:
@@ -15,36 +19,44 @@ class Train {
 
   explicit Train(uint8_t* buffer = nullptr) : buffer_(buffer) {}
 
-  /** Whether a packet of `size` octets can join. */
-  bool accepts(size_t size) const {
-    if (packets_ == 0) return size <= kCapacity;
-    return !closed_ && size <= segment_ && packets_ < kMaxPackets && length_ + size <= kCapacity;
+  /** Whether a packet of `size` octets can join, and the train is then still uniform if it is to be. */
+  bool accepts(size_t size, bool uniform) const {
+    if (count_ == 0) return size <= kCapacity;
+    if (uniform && (ended_ || size > ends_[0])) return false;
+    return count_ < kMaxPackets && ends_[count_ - 1] + size <= kCapacity;
   }
   /** Where the next packet goes. */
-  uint8_t* tail() const { return buffer_ + length_; }
+  uint8_t* tail() const { return buffer_ + end(count_); }
   void append(size_t size) {
-    if (packets_ == 0) segment_ = size;
-    closed_ = size < segment_;
-    length_ += size;
-    packets_++;
+    ends_[count_] = static_cast<uint32_t>(end(count_) + size);
+    ended_ = ended_ || size < ends_[0];
+    count_++;
   }
+  /** The first `count` packets, fewer than there are, have left. */
+  void advance(size_t count) { first_ += count; }
   void clear() {
-    length_ = segment_ = packets_ = 0;
-    closed_ = false;
+    first_ = count_ = 0;
+    ended_ = false;
   }
 
-  uint8_t* data() const { return buffer_; }
-  size_t length() const { return length_; }
-  /** Size of all packets but perhaps the last. */
-  size_t segment() const { return segment_; }
-  size_t packets() const { return packets_; }
+  /** Packets that have not left. */
+  size_t packets() const { return count_ - first_; }
+  /** Those octets. */
+  std::span<uint8_t> octets() const { return {buffer_ + end(first_), buffer_ + end(count_)}; }
+  /** The packet at `index` of them. */
+  std::span<uint8_t> packet(size_t index) const {
+    return {buffer_ + end(first_ + index), buffer_ + end(first_ + index + 1)};
+  }
 
  private:
+  /** Where packet `index - 1` ends. */
+  size_t end(size_t index) const { return index == 0 ? 0 : ends_[index - 1]; }
+
   uint8_t* buffer_;
-  size_t length_ = 0;
-  size_t segment_ = 0;
-  size_t packets_ = 0;
-  bool closed_ = false;
+  size_t first_ = 0;
+  size_t count_ = 0;
+  bool ended_ = false;  // a shorter packet joined
+  std::array<uint32_t, kMaxPackets> ends_;
 };
 
 }  // namespace tunwright

@@ -12,20 +12,9 @@ namespace tunwright {
 
 namespace {
 
-constexpr int kUdpGro = 104;  // Linux 5.0; missing in some build machines' headers
 constexpr size_t kNonEspMarker = 4;
+constexpr size_t kSpi = 4;
 constexpr uint8_t kKeepalive = 0xff;
-
-/** Size of the datagrams of a train; `whole` when the message is a single datagram. */
-size_t segment_size(msghdr& message, size_t whole) {
-  for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr; control = CMSG_NXTHDR(&message, control)) {
-    if (control->cmsg_level != IPPROTO_UDP || control->cmsg_type != kUdpGro) continue;
-    int size = 0;
-    std::memcpy(&size, CMSG_DATA(control), sizeof size);
-    if (size > 0) return static_cast<size_t>(size);
-  }
-  return whole;
-}
 
 std::array<uint8_t*, Coalescer::kFlows> flow_buffers(Arena& arena) {
   std::array<uint8_t*, Coalescer::kFlows> buffers;
@@ -35,52 +24,48 @@ std::array<uint8_t*, Coalescer::kFlows> flow_buffers(Arena& arena) {
 
 }  // namespace
 
-Receiver::Receiver(const TunDevice& tun, const UdpSocket& nat_socket, const UdpSocket& ike_socket, size_t mtu,
-                   const SaTable& table, TunnelCounters& counters, TunnelObserver& observer, Arena& arena)
+Receiver::Receiver(const TunDevice& tun, size_t mtu, const SaTable& table, TunnelCounters& counters,
+                   TunnelObserver& observer, Arena& arena)
     : tun_fd_(tun.fd()),
-      nat_socket_(nat_socket),
-      ike_socket_(ike_socket),
       mtu_(mtu),
       table_(table),
       counters_(counters),
       observer_(observer),
-      coalescer_(flow_buffers(arena), tun.udp_segmentation(), *this) {
-  for (size_t i = 0; i < kMessages; i++) {
-    parts_[i] = {arena.take(kMessageBuffer), kMessageBuffer};
-    messages_[i].msg_hdr.msg_iov = &parts_[i];
-    messages_[i].msg_hdr.msg_iovlen = 1;
-    messages_[i].msg_hdr.msg_name = sources_[i].get();
-    messages_[i].msg_hdr.msg_control = controls_[i].bytes;
-  }
-}
+      buffer_(arena.take(kTrains * kTrainBuffer)),
+      trains_(buffer_, kTrains, kTrainBuffer),
+      datagrams_(buffer_, kDatagrams, kDatagramBuffer),
+      coalescer_(flow_buffers(arena), tun.udp_segmentation(), *this) {}
 
-/** Fills messages_; returns how many. Errors are about datagrams sent earlier (ICMP) and say nothing here. */
-int Receiver::receive(int fd) {
-  for (mmsghdr& message : messages_) {
-    message.msg_hdr.msg_namelen = SocketAddress::capacity();
-    message.msg_hdr.msg_controllen = sizeof(Control);
-  }
-  const int received = ::recvmmsg(fd, messages_.data(), kMessages, MSG_DONTWAIT, nullptr);
-  return std::max(received, 0);
-}
-
-bool Receiver::drain_nat(uint64_t now_ms) {
-  const int received = receive(nat_socket_.fd());
-  for (size_t i = 0; i < static_cast<size_t>(received); i++) {
-    uint8_t* data = static_cast<uint8_t*>(parts_[i].iov_base);
-    const size_t length = messages_[i].msg_len;
-    const size_t step = segment_size(messages_[i].msg_hdr, length);
-    for (size_t at = 0; at < length; at += step)
-      demultiplex(sources_[i], data + at, std::min(step, length - at), now_ms);
+bool Receiver::drain_nat(const UdpSocket& socket, uint64_t now_ms) {
+  const size_t received = trains_.receive(socket.fd());
+  for (size_t i = 0; i < received; i++) {
+    const std::span<uint8_t> train = trains_.message(i);
+    const size_t step = trains_.segment(i);
+    for (size_t at = 0; at < train.size(); at += step)
+      demultiplex(trains_.source(i), train.data() + at, std::min(step, train.size() - at), now_ms);
   }
   coalescer_.flush();
   return error_ == 0;
 }
 
-void Receiver::drain_ike() {
-  const int received = receive(ike_socket_.fd());
-  for (size_t i = 0; i < static_cast<size_t>(received); i++)
-    deliver_ike(kIkePort, sources_[i], {static_cast<const uint8_t*>(parts_[i].iov_base), messages_[i].msg_len});
+bool Receiver::drain_esp(const RawEspSocket& socket, uint64_t now_ms) {
+  const size_t received = datagrams_.receive(socket.fd());
+  for (size_t i = 0; i < received; i++) {
+    const std::span<uint8_t> datagram = datagrams_.message(i);
+    const bool ipv4 = datagrams_.source(i).family() == AF_INET;
+    const size_t header = ipv4 && !datagram.empty() ? (datagram[0] & 0x0fu) * 4 : 0;
+    if (datagrams_.cut(i) || datagram.size() < header + kSpi)
+      counters_.rx_drop_malformed.add(1);
+    else
+      open(datagram.data() + header, datagram.size() - header, now_ms);
+  }
+  coalescer_.flush();
+  return error_ == 0;
+}
+
+void Receiver::drain_ike(const UdpSocket& socket) {
+  const size_t received = trains_.receive(socket.fd());
+  for (size_t i = 0; i < received; i++) deliver_ike(kIkePort, trains_.source(i), trains_.message(i));
 }
 
 /** RFC 3948 §2: ESP never has SPI 0, so four zero octets mark IKE; a lone 0xff keeps a NAT mapping alive. */

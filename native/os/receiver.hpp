@@ -1,7 +1,4 @@
 #pragma once
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +8,8 @@
 #include "../core/counters.hpp"
 #include "../core/sa_table.hpp"
 #include "arena.hpp"
+#include "message_batch.hpp"
+#include "raw_esp_linux.hpp"
 #include "tun_linux.hpp"
 #include "udp_linux.hpp"
 
@@ -27,29 +26,33 @@ class TunnelObserver {
 };
 
 /**
- * UDP → ESP → TUN, and IKE messages to the observer. Datagram trains (UDP_GRO) are taken apart, each packet is decrypted
- * to where it continues a super-packet, and super-packets are written to the TUN when the batch is done. Runs on the
- * tunnel's thread only.
+ * Network → ESP → TUN, and IKE messages to the observer. ESP may come in UDP and right on IP at any time, whatever we send
+ * (RFC 7296 §2.23). Datagram trains (UDP_GRO) are taken apart, each packet is decrypted to where it continues a
+ * super-packet, and super-packets are written to the TUN when the batch is done. Runs on the tunnel's thread only.
  */
 class Receiver : private FrameSink {
  public:
-  static constexpr size_t kMessages = 8;
-  static constexpr size_t kMessageBuffer = 65536;
+  static constexpr size_t kTrains = 8;
+  static constexpr size_t kTrainBuffer = 65536;
+  // Datagrams that come one by one are smaller than trains, and more of them fit into the same memory.
+  static constexpr size_t kDatagrams = 32;
+  static constexpr size_t kDatagramBuffer = kTrains * kTrainBuffer / kDatagrams;
   static constexpr size_t kArena =
-      kMessages * (kMessageBuffer + 256) + Coalescer::kFlows * (Coalescer::kBuffer + 256);
+      kTrains * kTrainBuffer + 256 + Coalescer::kFlows * (Coalescer::kBuffer + 256);
 
-  Receiver(const TunDevice& tun, const UdpSocket& nat_socket, const UdpSocket& ike_socket, size_t mtu, const SaTable& table,
-           TunnelCounters& counters, TunnelObserver& observer, Arena& arena);
+  Receiver(const TunDevice& tun, size_t mtu, const SaTable& table, TunnelCounters& counters, TunnelObserver& observer,
+           Arena& arena);
 
   /** Takes a bounded number of datagrams from port 4500. False when the TUN refused for good: see error(). */
-  bool drain_nat(uint64_t now_ms);
+  bool drain_nat(const UdpSocket& socket, uint64_t now_ms);
+  /** The same for ESP without UDP. */
+  bool drain_esp(const RawEspSocket& socket, uint64_t now_ms);
   /** Takes a bounded number of IKE messages from port 500. */
-  void drain_ike();
+  void drain_ike(const UdpSocket& socket);
 
   int error() const { return error_; }
 
  private:
-  int receive(int fd);
   void demultiplex(const SocketAddress& from, uint8_t* datagram, size_t length, uint64_t now_ms);
   void deliver_ike(uint16_t port, const SocketAddress& from, std::span<const uint8_t> message);
   void open(const uint8_t* packet, size_t length, uint64_t now_ms);
@@ -57,21 +60,14 @@ class Receiver : private FrameSink {
   void count_drop(InboundSa& sa, EspVerdict verdict);
   void write_frame(const uint8_t* frame, size_t length, size_t packets) override;
 
-  struct alignas(cmsghdr) Control {
-    uint8_t bytes[CMSG_SPACE(sizeof(int))];
-  };
-
   const int tun_fd_;
-  const UdpSocket& nat_socket_;
-  const UdpSocket& ike_socket_;
   const size_t mtu_;
   const SaTable& table_;
   TunnelCounters& counters_;
   TunnelObserver& observer_;
-  std::array<mmsghdr, kMessages> messages_{};
-  std::array<iovec, kMessages> parts_{};
-  std::array<SocketAddress, kMessages> sources_{};
-  std::array<Control, kMessages> controls_{};
+  uint8_t* const buffer_;
+  MessageBatch trains_;
+  MessageBatch datagrams_;  // in the same memory
   Coalescer coalescer_;
   int error_ = 0;
 };

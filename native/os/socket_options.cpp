@@ -4,6 +4,12 @@
 
 namespace tunwright {
 
+namespace {
+
+constexpr int kSocketBuffer = 8 << 20;
+
+}  // namespace
+
 FileDescriptor open_socket(int family, int type, int protocol, const SocketOptions& options) {
   FileDescriptor fd(check(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), "socket"));
   if (options.mark) set_option(fd.get(), SOL_SOCKET, SO_MARK, static_cast<int>(*options.mark), "SO_MARK");
@@ -13,6 +19,17 @@ FileDescriptor open_socket(int family, int type, int protocol, const SocketOptio
           "SO_BINDTODEVICE");
   }
   return fd;
+}
+
+void bind_to_path(int fd, const SocketOptions& options, uint16_t port, const std::optional<SocketAddress>& remote) {
+  const SocketAddress local(options.local_address, port);
+  if (local.family() == AF_INET6)
+    set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO, "IPV6_MTU_DISCOVER");
+  else
+    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO, "IP_MTU_DISCOVER");
+  set_buffers(fd, kSocketBuffer);
+  check(::bind(fd, local.get(), local.length()), "bind");
+  if (remote) check(::connect(fd, remote->get(), remote->length()), "connect");
 }
 
 void set_buffers(int fd, int octets) {

@@ -28,6 +28,17 @@ inline bool try_option(int fd, int level, int option, int value) {
 /** A non-blocking socket with mark and device applied; not bound. */
 FileDescriptor open_socket(int family, int type, int protocol, const SocketOptions& options);
 
+/** Of the local address. */
+inline int address_family(const SocketOptions& options) {
+  return options.local_address.size() == 16 ? AF_INET6 : AF_INET;
+}
+
+/**
+ * Makes a datagram socket an end of the outer path: it never fragments, has deep buffers, is bound to the local address
+ * and, with a `remote`, connected.
+ */
+void bind_to_path(int fd, const SocketOptions& options, uint16_t port, const std::optional<SocketAddress>& remote);
+
 /** Asks for a buffer of `octets` beyond the system's limit, or for as much as the limit allows. */
 void set_buffers(int fd, int octets);
 

@@ -26,6 +26,16 @@ uint64_t monotonic_ms() {
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
 }
 
+/** Raw sockets need CAP_NET_RAW, which a tunnel that uses UDP can do without. */
+std::optional<RawEspSocket> open_raw_esp(const TunnelOptions& options) {
+  try {
+    return RawEspSocket(options.socket, peer(options, 0));
+  } catch (const SystemError& error) {
+    if (error.code() != EPERM) throw;
+    return std::nullopt;
+  }
+}
+
 void watch(int poll, int operation, int fd, uint32_t events) {
   epoll_event event{};
   event.events = events;
@@ -55,16 +65,17 @@ Tunnel::Tunnel(const TunnelOptions& options, TunnelObserver& observer)
       tun_(options.interface, options.mtu),
       ike_socket_(kIkePort, options.socket, peer(options, kIkePort)),
       nat_socket_(kNatPort, options.socket, peer(options, kNatPort)),
+      esp_socket_(open_raw_esp(options)),
       arena_(kArenaSize),
-      transmitter_(tun_.fd(), nat_socket_, static_cast<size_t>(options.mtu), *counters_, arena_),
-      receiver_(tun_, nat_socket_, ike_socket_, static_cast<size_t>(options.mtu), inbound_, *counters_, observer,
-                arena_),
+      transmitter_(tun_.fd(), static_cast<size_t>(options.mtu), *counters_, arena_),
+      receiver_(tun_, static_cast<size_t>(options.mtu), inbound_, *counters_, observer, arena_),
       wake_(check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       poll_(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
   watch(poll_.get(), EPOLL_CTL_ADD, wake_.get(), EPOLLIN);
   watch(poll_.get(), EPOLL_CTL_ADD, tun_.fd(), EPOLLIN);
   watch(poll_.get(), EPOLL_CTL_ADD, ike_socket_.fd(), EPOLLIN);
   watch(poll_.get(), EPOLL_CTL_ADD, nat_socket_.fd(), EPOLLIN);
+  if (esp_socket_) watch(poll_.get(), EPOLL_CTL_ADD, esp_socket_->fd(), EPOLLIN);
   const SignalsBlocked signals;
   thread_ = std::thread([this] { run(); });
   const std::string name = ("tw-" + options.interface).substr(0, 15);
@@ -83,7 +94,20 @@ void Tunnel::remove_inbound(uint32_t spi) {
   wake();
 }
 
-void Tunnel::set_outbound(std::unique_ptr<OutboundSa> sa) {
+std::shared_ptr<SaCounters> Tunnel::set_outbound(const SaKeys& keys, Encapsulation encapsulation,
+                                                 const SocketAddress& remote) {
+  Departure departure{&nat_socket_, remote};
+  if (encapsulation == Encapsulation::esp) {
+    if (!esp_socket_) throw SystemError(EPERM, "raw ESP socket");
+    departure = {&*esp_socket_, SocketAddress(remote.octets(), 0)};
+  }
+  auto sa = std::make_unique<OutboundSa>(keys, departure);
+  const std::shared_ptr<SaCounters> counters = sa->counters;
+  replace_outbound(std::move(sa));
+  return counters;
+}
+
+void Tunnel::replace_outbound(std::unique_ptr<OutboundSa> sa) {
   retired_outbound_.retire(std::unique_ptr<OutboundSa>(outbound_.exchange(sa.release(), std::memory_order_acq_rel)));
   wake();
 }
@@ -119,8 +143,8 @@ void Tunnel::run() {
 
 /** One round: wait, let go of removed SAs, then a bounded amount of work per direction. False: errno is fatal. */
 bool Tunnel::turn(const char** failed_call) {
-  epoll_event events[4];
-  const int count = ::epoll_wait(poll_.get(), events, 4, -1);
+  epoll_event events[5];
+  const int count = ::epoll_wait(poll_.get(), events, 5, -1);
   if (count < 0) {
     *failed_call = "epoll_wait";
     return errno == EINTR;
@@ -129,42 +153,54 @@ bool Tunnel::turn(const char** failed_call) {
   retired_outbound_.reclaim();
   const uint64_t now_ms = monotonic_ms();
   for (int i = 0; i < count; i++) {
-    const int fd = events[i].data.fd;
-    if (fd == wake_.get()) {
-      uint64_t wakes;
-      [[maybe_unused]] const ssize_t got = ::read(fd, &wakes, sizeof wakes);
-    } else if (fd == ike_socket_.fd()) {
-      receiver_.drain_ike();
-    } else if (fd == nat_socket_.fd()) {
-      if ((events[i].events & EPOLLOUT) != 0 && transmitter_.flush()) watch_blocked(false);
-      if (!receiver_.drain_nat(now_ms)) {
-        *failed_call = "write tun";
-        errno = receiver_.error();
-        return false;
-      }
-    } else {
-      const Transmitter::Outcome outcome = transmitter_.drain(outbound_.load(std::memory_order_acquire), now_ms);
-      if (outcome == Transmitter::Outcome::blocked) watch_blocked(true);
-      if (outcome == Transmitter::Outcome::failed) {
-        *failed_call = "read tun";
-        errno = transmitter_.error();
-        return false;
-      }
-    }
+    if (!serve(events[i].data.fd, events[i].events, now_ms, failed_call)) return false;
   }
   return true;
 }
 
-/** While the socket is full, wait for it instead of the TUN, whose queue then fills and slows the senders down. */
-void Tunnel::watch_blocked(bool blocked) {
-  if (blocked == blocked_) return;
-  blocked_ = blocked;
+bool Tunnel::serve(int fd, uint32_t ready, uint64_t now_ms, const char** failed_call) {
+  if (fd == tun_.fd()) return transmit(now_ms, failed_call);
+  if (fd == wake_.get()) {
+    uint64_t wakes;
+    [[maybe_unused]] const ssize_t got = ::read(fd, &wakes, sizeof wakes);
+    return true;
+  }
+  if (fd == ike_socket_.fd()) {
+    receiver_.drain_ike(ike_socket_);
+    return true;
+  }
+  if ((ready & EPOLLOUT) != 0 && transmitter_.flush()) watch_blocked(nullptr);
+  if (fd == nat_socket_.fd()) return received(receiver_.drain_nat(nat_socket_, now_ms), failed_call);
+  return received(receiver_.drain_esp(*esp_socket_, now_ms), failed_call);
+}
+
+bool Tunnel::transmit(uint64_t now_ms, const char** failed_call) {
+  const Transmitter::Outcome outcome = transmitter_.drain(outbound_.load(std::memory_order_acquire), now_ms);
+  if (outcome == Transmitter::Outcome::blocked) watch_blocked(transmitter_.socket());
+  if (outcome != Transmitter::Outcome::failed) return true;
+  *failed_call = "read tun";
+  errno = transmitter_.error();
+  return false;
+}
+
+bool Tunnel::received(bool good, const char** failed_call) {
+  if (good) return true;
+  *failed_call = "write tun";
+  errno = receiver_.error();
+  return false;
+}
+
+/** While a socket is full, wait for it instead of the TUN, whose queue then fills and slows the senders down. */
+void Tunnel::watch_blocked(const DatagramSocket* full) {
+  if (full == full_) return;
   // ERR and HUP are always reported: a TUN that is deleted meanwhile shows all the same.
   constexpr uint32_t kNothing = 0;
   constexpr uint32_t kInput = EPOLLIN;
   constexpr uint32_t kBoth = EPOLLIN | EPOLLOUT;
-  watch(poll_.get(), EPOLL_CTL_MOD, tun_.fd(), blocked ? kNothing : kInput);
-  watch(poll_.get(), EPOLL_CTL_MOD, nat_socket_.fd(), blocked ? kBoth : kInput);
+  watch(poll_.get(), EPOLL_CTL_MOD, tun_.fd(), full == nullptr ? kInput : kNothing);
+  if (full_ != nullptr) watch(poll_.get(), EPOLL_CTL_MOD, full_->fd(), kInput);
+  if (full != nullptr) watch(poll_.get(), EPOLL_CTL_MOD, full->fd(), kBoth);
+  full_ = full;
 }
 
 }  // namespace tunwright

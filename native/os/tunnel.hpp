@@ -12,6 +12,7 @@
 #include "../core/sa_table.hpp"
 #include "arena.hpp"
 #include "outbound_sa.hpp"
+#include "raw_esp_linux.hpp"
 #include "receiver.hpp"
 #include "transmitter.hpp"
 #include "tun_linux.hpp"
@@ -26,8 +27,11 @@ struct TunnelOptions {
   std::vector<uint8_t> remote_address;  // 4 or 16 octets; empty: a responder
 };
 
+/** How ESP travels: in UDP on port 4500 (RFC 3948) or right on IP (protocol 50). */
+enum class Encapsulation : uint8_t { udp, esp };
+
 /**
- * One tunnel: a TUN device, UDP ports 500 and 4500, and a thread that moves packets between them.
+ * One tunnel: a TUN device, UDP ports 500 and 4500, IP protocol 50, and a thread that moves packets between them.
  *
  * SAs are installed and removed from one other thread while packets flow. The packet thread reads them through atomic
  * pointers; what is taken out is destroyed by the packet thread at the top of its loop, where it holds none.
@@ -47,8 +51,13 @@ class Tunnel {
   SaTable::Install add_inbound(std::unique_ptr<InboundSa>& sa) { return inbound_.install(sa); }
   /** Unknown SPIs are ignored: removal is what was wanted. */
   void remove_inbound(uint32_t spi);
-  /** Null: drop packets from the TUN. */
-  void set_outbound(std::unique_ptr<OutboundSa> sa);
+  /**
+   * Packets from the TUN leave through this SA from now on; returns its counters. Throws SystemError when the process
+   * may not send ESP without UDP.
+   */
+  std::shared_ptr<SaCounters> set_outbound(const SaKeys& keys, Encapsulation encapsulation, const SocketAddress& remote);
+  /** Packets from the TUN are dropped until there is an outbound SA again. */
+  void clear_outbound() { replace_outbound(nullptr); }
   void send_ike(uint16_t local_port, const SocketAddress& to, std::span<const uint8_t> message);
   void send_keepalive(const SocketAddress& to);
   void set_carrier(bool up) { tun_.set_carrier(up); }
@@ -56,7 +65,11 @@ class Tunnel {
  private:
   void run();
   bool turn(const char** failed_call);
-  void watch_blocked(bool blocked);
+  bool serve(int fd, uint32_t ready, uint64_t now_ms, const char** failed_call);
+  bool transmit(uint64_t now_ms, const char** failed_call);
+  bool received(bool good, const char** failed_call);
+  void watch_blocked(const DatagramSocket* full);
+  void replace_outbound(std::unique_ptr<OutboundSa> sa);
   void wake();
   void count_send(int error);
 
@@ -65,6 +78,7 @@ class Tunnel {
   TunDevice tun_;
   UdpSocket ike_socket_;
   UdpSocket nat_socket_;
+  std::optional<RawEspSocket> esp_socket_;  // none without CAP_NET_RAW
   Arena arena_;
   SaTable inbound_;
   std::atomic<OutboundSa*> outbound_{nullptr};
@@ -74,7 +88,7 @@ class Tunnel {
   Receiver receiver_;
   FileDescriptor wake_;
   FileDescriptor poll_;
-  bool blocked_ = false;
+  const DatagramSocket* full_ = nullptr;  // the socket whose room is waited for
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

@@ -7,8 +7,6 @@ namespace tunwright {
 
 namespace {
 
-constexpr int kSocketBuffer = 8 << 20;
-
 // Newer than the headers of some build machines: Linux 4.18 and 5.0.
 constexpr int kUdpSegment = 103;
 constexpr int kUdpGro = 104;
@@ -16,21 +14,11 @@ constexpr int kUdpGro = 104;
 }  // namespace
 
 UdpSocket::UdpSocket(uint16_t port, const SocketOptions& options, const std::optional<SocketAddress>& remote)
-    : peer_(remote) {
-  const SocketAddress local(options.local_address, port);
-  const bool ipv6 = local.family() == AF_INET6;
-  fd_ = open_socket(local.family(), SOCK_DGRAM, IPPROTO_UDP, options);
+    : DatagramSocket(open_socket(address_family(options), SOCK_DGRAM, IPPROTO_UDP, options), remote) {
   // Not SO_REUSEADDR: other IKE daemons set that too, and each would lose datagrams to the other without a word.
   set_option(fd_.get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
-  if (ipv6) {
-    set_option(fd_.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
-    set_option(fd_.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO, "IPV6_MTU_DISCOVER");
-  } else {
-    set_option(fd_.get(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO, "IP_MTU_DISCOVER");
-  }
-  set_buffers(fd_.get(), kSocketBuffer);
-  check(::bind(fd_.get(), local.get(), local.length()), "bind");
-  if (peer_) check(::connect(fd_.get(), peer_->get(), peer_->length()), "connect");
+  if (address_family(options) == AF_INET6) set_option(fd_.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+  bind_to_path(fd_.get(), options, port, peer_);
   segmentation_ = try_option(fd_.get(), IPPROTO_UDP, kUdpSegment, 0);
   // Only ESP comes in trains; IKE on port 500 is read one datagram at a time.
   if (port == kNatPort) try_option(fd_.get(), IPPROTO_UDP, kUdpGro, 1);

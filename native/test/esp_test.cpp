@@ -1,8 +1,11 @@
 #include "../core/esp.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <span>
 
 #include "check.hpp"
+#include "openssl_memory.hpp"
 
 using namespace tunwright;
 
@@ -123,5 +126,57 @@ TEST("ESP: authenticated nonsense in padding and next header is malformed or dum
   EXPECT(verdict(make(1, {9, 9, 255, 4})) == EspVerdict::malformed);       // pad length beyond the packet
   EXPECT(verdict(make(2, {9, 9, 1, 7, 2, 4})) == EspVerdict::malformed);   // padding that does not count
   EXPECT(verdict(make(3, {9, 9, 0, kNextHeaderNone})) == EspVerdict::dummy);
-  EXPECT(verdict(make(4, {9, 9, 1, 2, 2, 4})) == EspVerdict::ok);
+  EXPECT(verdict(make(4, {9, 9, 9, 9, 1, 2, 2, 4})) == EspVerdict::ok);
+  EXPECT(verdict(make(5, {9, 9, 1, 2, 2, 4})) == EspVerdict::malformed);  // no whole number of 4-octet words
+}
+
+TEST("ESP: opens numbers on both sides of 2^32 with ESN, and a sender there goes on to the end of 64 bits") {
+  const Keys keys;
+  EspSealer sealer(keys.get(true));
+  EspOpener opener(keys.get(true), 4096);
+  const uint64_t boundary = uint64_t{1} << 32;
+  opener.window().mark(boundary - 6);
+  sealer.set_next_sequence(boundary - 5);
+  std::vector<std::vector<uint8_t>> packets;
+  for (int i = 0; i < 10; i++) packets.push_back(seal(sealer, check::octets(40)));
+  std::swap(packets[4], packets[7]);
+  for (const auto& packet : packets) {
+    std::vector<uint8_t> out(packet.size());
+    EXPECT(opener.open(packet.data(), packet.size(), out.data()).verdict == EspVerdict::ok);
+  }
+  EXPECT(opener.window().top() == boundary + 4);
+  sealer.set_next_sequence(UINT64_MAX - 1);
+  EXPECT(!seal(sealer, check::octets(40)).empty() && sealer.exhausted());
+}
+
+TEST("ESP: leaves neither key nor salt in memory") {
+  for (const size_t length : {16u, 24u, 32u}) {
+    const auto key = check::octets(length);
+    const auto salt = check::octets(4);
+    const SaKeys keys{.spi = 0x1000, .key = key, .salt = salt, .esn = false};
+    alignas(EspOpener) uint8_t opener_memory[sizeof(EspOpener)];
+    alignas(EspSealer) uint8_t sealer_memory[sizeof(EspSealer)];
+    openssl_memory::secret() = key;
+    auto* opener = new (opener_memory) EspOpener(keys, 64);
+    auto* sealer = new (sealer_memory) EspSealer(keys);
+    const auto packet = seal(*sealer, check::octets(40));
+    std::vector<uint8_t> out(packet.size());
+    EXPECT(opener->open(packet.data(), packet.size(), out.data()).verdict == EspVerdict::ok);
+    const auto holds = [&](std::span<const uint8_t> memory, const std::vector<uint8_t>& wanted) {
+      return std::search(memory.begin(), memory.end(), wanted.begin(), wanted.end()) != memory.end();
+    };
+    EXPECT(holds(opener_memory, salt) && holds(sealer_memory, salt));
+    opener->~EspOpener();
+    sealer->~EspSealer();
+    EXPECT(!holds(opener_memory, salt) && !holds(sealer_memory, salt));
+    EXPECT(openssl_memory::leaks() == 0);
+
+    // That the watch would have seen it.
+    auto* forgotten = static_cast<uint8_t*>(OPENSSL_malloc(64));
+    std::memcpy(forgotten + 7, key.data(), key.size());
+    OPENSSL_free(forgotten);
+    EXPECT(openssl_memory::leaks() == 1);
+    openssl_memory::leaks() = 0;
+    openssl_memory::secret().clear();
+  }
 }

@@ -1,6 +1,8 @@
 #include "check.hpp"
+#include "openssl_memory.hpp"
 
 int main() {
+  if (!openssl_memory::install()) return 1;
   size_t failed = 0;
   for (const check::Test& test : check::tests()) {
     const int before = check::failures();

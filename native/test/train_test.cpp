@@ -1,26 +1,59 @@
 #include "../core/train.hpp"
 
+#include <deque>
+
 #include "check.hpp"
 
 using tunwright::Train;
 
-TEST("train: takes equal sizes, one shorter at the end, and no more than a datagram or 64 packets") {
+TEST("train: a uniform one takes equal sizes, one shorter at the end, and no more than a datagram or 64 packets") {
   std::vector<uint8_t> buffer(Train::kCapacity);
   for (int round = 0; round < 2000; round++) {
     Train train(buffer.data());
     const size_t size = 60 + check::below(1500);
-    bool closed = false;
+    bool ended = false;
     size_t packets = 0;
     for (int i = 0; i < 100; i++) {
       const size_t next = check::below(40) == 0 ? 1 + check::below(2000) : size;
-      const bool fits = packets == 0 || (!closed && next <= train.segment() && packets < 64 && (train.length() + next <= 65507));
-      EXPECT(train.accepts(next) == fits);
+      const size_t length = train.octets().size();
+      const bool fits = packets == 0 || (!ended && next <= train.packet(0).size() && packets < 64 && length + next <= 65507);
+      EXPECT(train.accepts(next, true) == fits);
       if (!fits) continue;
-      EXPECT(train.tail() == buffer.data() + train.length());
+      EXPECT(train.tail() == buffer.data() + length);
       train.append(next);
       packets++;
-      closed = next < train.segment();
+      ended = next < train.packet(0).size();
     }
-    EXPECT(train.packets() == packets && train.length() <= 65507);
+    EXPECT(train.packets() == packets && train.octets().size() <= 65507);
+  }
+}
+
+TEST("train: packets of any size leave from the front, in order and whole") {
+  std::vector<uint8_t> buffer(Train::kCapacity);
+  for (int round = 0; round < 500; round++) {
+    Train train(buffer.data());
+    std::deque<std::vector<uint8_t>> waiting;
+    for (int i = 0; i < 200; i++) {
+      const auto packet = check::octets(1 + check::below(3000));
+      if (train.accepts(packet.size(), false)) {
+        std::copy(packet.begin(), packet.end(), train.tail());
+        train.append(packet.size());
+        waiting.push_back(packet);
+      }
+      const size_t leaving = check::below(4);
+      if (leaving >= waiting.size()) continue;
+      train.advance(leaving);
+      waiting.erase(waiting.begin(), waiting.begin() + static_cast<ptrdiff_t>(leaving));
+      EXPECT(train.packets() == waiting.size());
+      size_t total = 0;
+      for (size_t n = 0; n < waiting.size(); n++) {
+        const auto held = train.packet(n);
+        EXPECT(std::equal(held.begin(), held.end(), waiting[n].begin(), waiting[n].end()));
+        total += held.size();
+      }
+      EXPECT(train.octets().size() == total);
+    }
+    train.clear();
+    EXPECT(train.packets() == 0 && train.accepts(65507, true) && !train.accepts(65508, true));
   }
 }

@@ -170,8 +170,8 @@ function explain(code: string, syscall: string, options: DataPlaneOptions): stri
     case 'ENETUNREACH connect':
     case 'EHOSTUNREACH connect':
       return `There is no route from ${local} to the peer: the WAN needs a default route.`;
-    case 'EPROTONOSUPPORT setOutbound':
-      return 'ESP without UDP encapsulation is not supported: use encap: udp.';
+    case 'EPERM raw ESP socket':
+      return 'ESP without UDP encapsulation needs CAP_NET_RAW: run as root, grant it (systemd: AmbientCapabilities=CAP_NET_RAW; container: --cap-add NET_RAW) or use encap: udp.';
     case 'EEXIST addInbound':
       return `An inbound SA with this SPI is installed on ${options.interface} already.`;
     case 'ENOSPC addInbound':

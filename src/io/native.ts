@@ -6,7 +6,7 @@ import type { Encapsulation } from '../lib/esp-sa.ts';
  * (errno name, such as `EPERM`) and `syscall` when the kernel refuses.
  */
 export interface NativeAddon {
-  /** Opens the TUN device and the UDP sockets and starts the tunnel's thread. */
+  /** Opens the TUN device, the UDP sockets and, where it may, the ESP socket; starts the tunnel's thread. */
   openTunnel(options: NativeTunnelOptions, onEvent: (event: NativeTunnelEvent) => void): NativeTunnel;
   /**
    * An AF_NETLINK socket on the event loop; `onMessage` gets each datagram received (copied). An empty one means that
@@ -99,8 +99,8 @@ export interface NativeTunnel {
   addInbound(sa: NativeSa): BigUint64Array;
   removeInbound(spi: number): void;
   /**
-   * Makes `sa` the outbound SA from the next packet on and zeroises the one it replaces; returns its counters.
-   * `esp` encapsulation is refused with `EPROTONOSUPPORT` so far.
+   * Makes `sa` the outbound SA from the next packet on and zeroises the one it replaces; returns its counters. With
+   * `esp` encapsulation the port means nothing, and a process without CAP_NET_RAW gets `EPERM`.
    */
   setOutbound(
     sa: NativeSa,

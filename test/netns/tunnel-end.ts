@@ -9,6 +9,7 @@ export interface StaticSa {
   readonly spi: number;
   readonly key: string;
   readonly salt: string;
+  readonly esn?: boolean;
 }
 
 export interface TunnelEndOptions {
@@ -18,6 +19,8 @@ export interface TunnelEndOptions {
   readonly remote: string;
   /** Does not connect its sockets. */
   readonly responder: boolean;
+  /** `udp` unless given. */
+  readonly encapsulation?: 'udp' | 'esp';
   readonly inbound: StaticSa;
   readonly outbound: StaticSa;
 }

@@ -5,15 +5,23 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { formatIp, ip, ipFromBytes } from '../../../dist/lib/ip.js';
 
 const native = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'native');
 const addon = createRequire(import.meta.url)('node-gyp-build')(native);
 
 const options = JSON.parse(process.argv[2]);
 const bytes = (hex) => Uint8Array.from(Buffer.from(hex, 'hex'));
-const address = (text) => Uint8Array.from(text.split('.'), Number);
+const address = (text) => ip(text).bytes;
 const remote = address(options.remote);
-const sa = ({ spi, key, salt }) => ({ spi, key: bytes(key), salt: bytes(salt), esn: false, replayWindow: 1024 });
+const sa = ({ spi, key, salt, esn = false }) => ({
+  spi,
+  key: bytes(key),
+  salt: bytes(salt),
+  esn,
+  replayWindow: 1024,
+});
+const sendThrough = () => tunnel.setOutbound(sa(options.outbound), options.encapsulation ?? 'udp', remote, 4500);
 
 const tunnel = addon.openTunnel(
   {
@@ -25,7 +33,7 @@ const tunnel = addon.openTunnel(
   (event) => say({ event: event.kind === 'ike' ? { ...event, ...texts(event) } : event }),
 );
 const inbound = tunnel.addInbound(sa(options.inbound));
-let outbound = tunnel.setOutbound(sa(options.outbound), 'udp', remote, 4500);
+let outbound = sendThrough();
 
 const commands = {
   counters: () => say({ tunnel: [...tunnel.counters], inbound: [...inbound], outbound: [...outbound] }),
@@ -34,8 +42,9 @@ const commands = {
   carrier: (up) => tunnel.setCarrier(up === 'up'),
   clear: () => tunnel.clearOutbound(),
   restore: () => {
-    outbound = tunnel.setOutbound(sa(options.outbound), 'udp', remote, 4500);
+    outbound = sendThrough();
   },
+  raw: (protocol, hex) => sendRaw(Number(protocol), bytes(hex)),
   forge: (sequence, damage) => forge(BigInt(sequence), damage === 'damaged'),
   threads: (name) => say({ threads: threadsNamed(name) }),
   close: () => {
@@ -65,8 +74,13 @@ function forge(sequence, damaged) {
   udp.writeUInt16BE(4500, 0);
   udp.writeUInt16BE(4500, 2);
   udp.writeUInt16BE(8 + esp.length, 4);
-  const raw = addon.openRaw(17, { localAddress: address(options.local) }, () => undefined);
-  raw.sendTo(remote, Buffer.concat([udp, esp]));
+  sendRaw(17, Buffer.concat([udp, esp]));
+}
+
+/** Past the tunnel, right on IP. */
+function sendRaw(protocol, payload) {
+  const raw = addon.openRaw(protocol, { localAddress: address(options.local) }, () => undefined);
+  raw.sendTo(remote, payload);
   raw.close();
 }
 
@@ -76,7 +90,7 @@ function threadsNamed(name) {
 }
 
 function texts({ remoteAddress, message }) {
-  return { remoteAddress: remoteAddress.join('.'), message: Buffer.from(message).toString('hex') };
+  return { remoteAddress: formatIp(ipFromBytes(remoteAddress)), message: Buffer.from(message).toString('hex') };
 }
 
 function say(value) {

@@ -27,6 +27,7 @@ const REFUSALS = [
   ['EACCES', 'bind', 'CAP_NET_BIND_SERVICE'],
   ['ENODEV', 'SO_BINDTODEVICE', 'eth0 does not exist'],
   ['ENETUNREACH', 'connect', 'default route'],
+  ['EPERM', 'raw ESP socket', 'CAP_NET_RAW'],
   ['ENOMEM', 'mmap', 'mmap failed for tw0: ENOMEM'],
 ] as const;
 
