@@ -26,8 +26,8 @@ export function ikeConfig(spec: TunnelSpec, localAddress: IpAddress, exportKeys:
     pfsProof: true,
     dpdIntervalMs: ike.dpdMs,
     fragmentSize: ike.fragmentSize,
-    // raw ESP is not in the packet path: everything is UDP-encapsulated, which `encap: esp` is refused for at load time
-    encapsulation: 'udp',
+    // Most firewalls on the way let UDP 500 and 4500 pass and nothing else: ESP on its own is a choice, not a finding.
+    encapsulation: ike.encap === 'esp' ? 'auto' : 'udp',
     exportKeys,
   };
 }

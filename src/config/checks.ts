@@ -127,18 +127,7 @@ function checkRemoteNetwork(draft: Draft): Complaint[] {
 
 function checkLink(draft: Draft, link: Link, path: Path): Complaint[] {
   const rest = draft.remote_network.manage === 'manual' ? checkManual(link, path) : checkRegistered(link, path);
-  return [
-    ...checkEncapsulation(link, [...path, 'ike', 'encap']),
-    ...checkZones(link, [...path, 'bgp', 'zone_peer_ip']),
-    ...rest,
-  ];
-}
-
-function checkEncapsulation({ ike }: Link, path: Path): Complaint[] {
-  if (ike.encap !== 'esp') return [];
-  const message =
-    'ESP without UDP encapsulation (IP protocol 50) is not supported yet in this version: use auto or udp, which work with and without NAT';
-  return [complaint(path, message)];
+  return [...checkZones(link, [...path, 'bgp', 'zone_peer_ip']), ...rest];
 }
 
 function checkZones({ redundancy, bgp }: Link, path: Path): Complaint[] {

@@ -89,7 +89,7 @@ export class ResponderTunnel {
         ikeLifetimeMs: LIFETIME_MS,
         childLifetimeMs: LIFETIME_MS,
         dpdIntervalMs: DPD_MS,
-        encapsulation: 'udp',
+        encapsulation: 'auto',
         exportKeys: false,
       },
       { crypto, random },

@@ -27,6 +27,17 @@ describe('ikeConfig', () => {
     expect(of((yaml) => yaml.replace('remote_id: auto', `remote_id: ${written}`))).toMatchObject(expected);
   });
 
+  it.each([
+    ['auto', 'udp'],
+    ['udp', 'udp'],
+    ['esp', 'auto'],
+  ])(
+    'disguises itself for encap: %s as the core does for %s: ESP on its own only where it was asked for',
+    (encap, core) => {
+      expect(of((yaml) => yaml.replace('encap: auto', `encap: ${encap}`)).encapsulation).toBe(core);
+    },
+  );
+
   it('carries suites, lifetimes and the liveness interval over', () => {
     expect(of()).toMatchObject({
       role: 'initiator',

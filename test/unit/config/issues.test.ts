@@ -271,11 +271,6 @@ describe('a registered branch', () => {
       '23:12 links[0].psk.files: files are read with source: file only: remove them, or set source: file',
     ],
     [
-      'encap: auto',
-      'encap: esp',
-      '21:91 links[0].ike.encap: ESP without UDP encapsulation (IP protocol 50) is not supported yet in this version: use auto or udp, which work with and without NAT',
-    ],
-    [
       'secret_file: ${' + 'CREDENTIALS_DIRECTORY}/entra',
       'certificate_file: /c, key_file: /k',
       '8:17 connectors[0].credential: certificates are not supported yet in this version: use secret_file with a client secret',
