@@ -6,6 +6,7 @@ import { answerSaInit } from './exchanges/sa-init.ts';
 import { IkeSa } from './ike-sa.ts';
 import { newIkeSpi } from './spi.ts';
 import type { IkeConfig, IkeDependencies } from './types.ts';
+import { decodeHigherVersion } from './wire/header.ts';
 import { NotifyType } from './wire/iana.ts';
 import { encodeMessage, findNotify, findPayload, type IkeMessage, type Payload } from './wire/message.ts';
 import { notify } from './wire/notify.ts';
@@ -21,6 +22,7 @@ const COOKIE_THRESHOLD = 2;
 /** Cookies live between one and two of these. */
 const SECRET_LIFETIME_MS = 60_000;
 const SECRET_LENGTH = 32;
+const VERSION_REFUSAL_EVERY_MS = 1_000;
 
 /** The responder's door, RFC 7296 §2.6: stateless until it has reason to believe that the peer is where it says it is. */
 export class Acceptor {
@@ -29,6 +31,7 @@ export class Acceptor {
   #secret: Uint8Array;
   #previousSecret: Uint8Array;
   #secretSince: Instant | undefined;
+  #versionRefusedAt: Instant | undefined;
 
   constructor(config: IkeConfig, deps: IkeDependencies) {
     this.#config = config;
@@ -54,6 +57,20 @@ export class Acceptor {
       return { kind: 'refused', response: refusal(message, answer.payloads), reason: answer.reason };
     const response = encodeMessage({ ...header, spiR, fromInitiator: false, response: true }, answer.payloads);
     return { kind: 'accepted', sa: IkeSa.accept(context, answer.complete(response), message, datagram, now) };
+  }
+
+  /**
+   * What to answer to a request of a higher major version, RFC 7296 §2.5: that ours is 2. Unauthenticated on both sides, so
+   * it changes nothing, and is not said often.
+   */
+  refuseVersion({ bytes }: Datagram, now: Instant): Uint8Array | undefined {
+    const header = decodeHigherVersion(bytes);
+    if (header === undefined || header.response) return undefined;
+    if (this.#versionRefusedAt !== undefined && elapsedMs(this.#versionRefusedAt, now) < VERSION_REFUSAL_EVERY_MS)
+      return undefined;
+    this.#versionRefusedAt = now;
+    const payloads = [notify(NotifyType.InvalidMajorVersion)];
+    return encodeMessage({ ...header, fromInitiator: !header.fromInitiator, response: true }, payloads);
   }
 
   #hasCookie(message: IkeMessage, datagram: Datagram, now: Instant): boolean {

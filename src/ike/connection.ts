@@ -1,9 +1,9 @@
-import { toHex } from '../lib/bytes.ts';
+import { toHex, type WireError } from '../lib/bytes.ts';
 import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
 import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
 import { Acceptor } from './acceptor.ts';
 import { Attempts } from './attempts.ts';
-import type { Datagram } from './channel.ts';
+import { type Datagram, sendBack } from './channel.ts';
 import { IkeSa } from './ike-sa.ts';
 import type { DropReason, IkeSaEnd, IkeSaOutput } from './ike-sa-output.ts';
 import type { IkeSaView } from './ike-sa-view.ts';
@@ -26,7 +26,13 @@ const REFUSAL_HISTORY_EVERY_MS = 1_000;
 type Mode = 'idle' | 'running' | 'stopping' | 'stopped';
 
 /** Why datagrams were dropped, besides what an IkeSa finds. */
-export type ConnectionDropReason = DropReason | 'malformed-message' | 'unknown-spi' | 'wrong-source' | 'not-running';
+export type ConnectionDropReason =
+  | DropReason
+  | 'malformed-message'
+  | 'other-version'
+  | 'unknown-spi'
+  | 'wrong-source'
+  | 'not-running';
 
 /**
  * The owner of one wanted IKE SA. As initiator it connects, and connects again for ever: at once after a loss, then
@@ -179,7 +185,7 @@ export class IkeConnection {
   #dispatch(datagram: Datagram, now: Instant): ConnectionDropReason | undefined {
     if (this.#mode !== 'running' && this.#mode !== 'stopping') return 'not-running';
     const decoded = decodeMessage(datagram.bytes);
-    if (!decoded.ok) return 'malformed-message';
+    if (!decoded.ok) return this.#onUnreadable(decoded.error, datagram, now);
     const message = decoded.value;
     const addressed = this.#sas().filter((sa) => sa.matches(message.header));
     let dropped: ConnectionDropReason = 'unknown-spi';
@@ -214,6 +220,15 @@ export class IkeConnection {
     for (const rival of rivals) this.#drain(rival, now);
   }
 
+  #onUnreadable({ code }: WireError, datagram: Datagram, now: Instant): ConnectionDropReason {
+    if (code !== 'unsupported-major-version') return 'malformed-message';
+    const serving =
+      this.#config.role === 'responder' && this.#mode === 'running' && this.#expects(datagram.from.address);
+    const response = serving ? this.#acceptor.refuseVersion(datagram, now) : undefined;
+    if (response !== undefined) this.#out.push(sendBack(datagram, response));
+    return 'other-version';
+  }
+
   #isFirstRequest({ header }: IkeMessage): boolean {
     const { exchangeType, response, fromInitiator, messageId, spiI, spiR } = header;
     const first = exchangeType === ExchangeType.IkeSaInit && !response && fromInitiator && messageId === 0;
@@ -227,17 +242,22 @@ export class IkeConnection {
   }
 
   #onStranger(message: IkeMessage, datagram: Datagram, now: Instant): ConnectionDropReason | undefined {
-    const { remoteAddress } = this.#config;
     const { address } = datagram.from;
-    if (remoteAddress !== undefined && !equalIp(remoteAddress, address)) return 'wrong-source';
+    if (!this.#expects(address)) return 'wrong-source';
     const acceptance = this.#acceptor.accept(message, datagram, formatIp(address), this.#halfOpen.length, now);
     if (acceptance.kind === 'accepted') {
       this.#halfOpen = [...this.#halfOpen, acceptance.sa].slice(-MAX_HALF_OPEN);
       return undefined;
     }
-    this.#out.push({ kind: 'send', localPort: datagram.localPort, to: datagram.from, bytes: acceptance.response });
+    this.#out.push(sendBack(datagram, acceptance.response));
     if (acceptance.reason !== undefined) this.#recordRefusal(message, address, acceptance.reason, now);
     return undefined;
+  }
+
+  /** A responder may be told who alone may call. */
+  #expects(address: IpAddress): boolean {
+    const { remoteAddress } = this.#config;
+    return remoteAddress === undefined || equalIp(remoteAddress, address);
   }
 
   #recordRefusal({ header }: IkeMessage, from: IpAddress, reason: string, now: Instant): void {

@@ -45,8 +45,8 @@ export function answerEvent(
 }
 
 function verdict(outcome: Outcome): Pick<IkeHistoryEvent, 'result' | 'reason'> {
-  const remark = 'remark' in outcome ? outcome.remark : '';
-  return { result: resultOf(outcome), reason: 'reason' in outcome ? outcome.reason : remark };
+  const remark = 'remark' in outcome ? outcome.remark : undefined;
+  return { result: resultOf(outcome), reason: 'reason' in outcome ? outcome.reason : (remark ?? '') };
 }
 
 function resultOf(outcome: Outcome): IkeHistoryEvent['result'] {

@@ -5,6 +5,7 @@ import { after, type Instant } from '../lib/time.ts';
 import type { Datagram, IkeChannel } from './channel.ts';
 import { describeMalformed } from './exchanges/answer.ts';
 import { DELETE_IKE_SA, type Exchange, type ExchangeContext, failed, type Outcome } from './exchanges/exchange.ts';
+import { judge } from './exchanges/judge.ts';
 import { requestEvent } from './history.ts';
 import type { DropReason } from './ike-sa-output.ts';
 import type { IkeSaTimers } from './ike-sa-state.ts';
@@ -123,24 +124,19 @@ export class OurRequests {
     if (request === undefined || messageId !== request.messageId || exchangeType !== request.exchange.type)
       return err('unexpected-response');
     const { local, remote } = this.#channel;
-    const { from } = datagram;
+    const { bytes, from } = datagram;
     if (!equalIp(from.address, remote.address)) return err('wrong-source');
     const opened = this.#channel.open(message, datagram);
     if (opened.kind === 'dropped') return err(opened.reason);
     if (opened.kind === 'partial') return ok(undefined);
-
-    const outcome =
-      opened.kind === 'malformed'
-        ? failed(describeMalformed(this.#context, 'response', opened.detail), DELETE_IKE_SA)
-        : request.exchange.onResponse({
-            spiR,
-            payloads: opened.payloads,
-            requestBytes: concat(...request.message.datagrams),
-            responseBytes: datagram.bytes,
-            local,
-            from,
-          });
-    return ok(this.#conclude(request, outcome, now));
+    if (opened.kind === 'malformed') {
+      const reason = describeMalformed(this.#context, 'response', opened.detail);
+      return ok(this.#conclude(request, failed(reason, DELETE_IKE_SA), now));
+    }
+    const { payloads } = opened;
+    const requestBytes = concat(...request.message.datagrams);
+    const reply = { spiR, payloads, requestBytes, responseBytes: bytes, local, from };
+    return ok(this.#conclude(request, judge(this.#context, request.exchange, reply), now));
   }
 
   /** After some silence in smaller fragments, where there are any. */

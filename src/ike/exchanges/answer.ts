@@ -5,7 +5,7 @@ import { findUnsupportedCritical, type Payload } from '../wire/message.ts';
 import { notify } from '../wire/notify.ts';
 import { answerAuth } from './auth.ts';
 import { answerCreateChild, broken, declined } from './create-child.ts';
-import { type Answer, DONE, type ExchangeContext, failed, type IkeTerms, type SaInitResult } from './exchange.ts';
+import { type Answer, type ExchangeContext, failed, type IkeTerms, insistsOn, type SaInitResult } from './exchange.ts';
 import { answerInformational } from './informational.ts';
 import { answerRekeyIke, asksForIkeRekey } from './rekey-ike.ts';
 
@@ -55,9 +55,8 @@ function isInTheWay(busy: 'nothing' | 'child' | 'ike-rekey' | 'closing', forIke:
 
 /** RFC 7296 §2.5: the exchange fails; an IKE SA that is not authenticated yet has nothing else to live for. */
 function refuseCritical({ peer }: ExchangeContext, type: number, authenticating: boolean): Answer {
-  const payloads = [notify(NotifyType.UnsupportedCriticalPayload, Uint8Array.of(type))];
-  const reason = `${peer} insists on payload type ${type}, which we do not support`;
-  return { payloads, proposal: '', outcome: authenticating ? failed(reason) : DONE };
+  const answer = declined(notify(NotifyType.UnsupportedCriticalPayload, Uint8Array.of(type)), insistsOn(peer, type));
+  return authenticating ? { ...answer, outcome: failed(insistsOn(peer, type)) } : answer;
 }
 
 /** RFC 7296 §2.21.3: after INVALID_SYNTAX both ends drop the IKE SA. */

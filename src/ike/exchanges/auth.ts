@@ -14,6 +14,7 @@ import { findNotify, findPayload, type Payload } from '../wire/message.ts';
 import { type NotifyPayload, notify } from '../wire/notify.ts';
 import type { Answer, Exchange, ExchangeContext, Outcome, Reply, SaInitResult } from './exchange.ts';
 import { DELETE_IKE_SA, failed } from './exchange.ts';
+import { describeRedirect } from './redirect.ts';
 
 /** IKE_AUTH as initiator, with a shared key and the first CHILD_SA: RFC 7296 §1.2, §2.15, §2.17. */
 export class Auth implements Exchange {
@@ -62,6 +63,10 @@ export class Auth implements Exchange {
     return { kind: 'established', child: child.value, initialContact: false, remark: verified.value };
   }
 
+  onUnusable(reason: string): Outcome {
+    return failed(reason, DELETE_IKE_SA);
+  }
+
   silence(): string {
     return (
       `${this.#context.peer} answered IKE_SA_INIT but not IKE_AUTH: ` +
@@ -90,7 +95,10 @@ export class Auth implements Exchange {
     const tsi = findPayload(payloads, 'ts-initiator');
     const tsr = findPayload(payloads, 'ts-responder');
     if (sa === undefined || tsi === undefined || tsr === undefined)
-      return err(`${peer} answered IKE_AUTH without SA, TSi or TSr and without an error; expected a CHILD_SA`);
+      return err(
+        describeRedirect(peer, payloads) ??
+          `${peer} answered IKE_AUTH without SA, TSi or TSr and without an error; expected a CHILD_SA`,
+      );
     const accepted = acceptedEsp(config.espSuites, sa, config.esn);
     if (!accepted.ok) return accepted;
     const spiOut = decodeEspSpi(accepted.value.peerSpi);

@@ -75,6 +75,10 @@ export class CreateChild implements Exchange {
     return child.ok ? child.value : this.#refused('refused', child.error);
   }
 
+  onUnusable(reason: string): Outcome {
+    return this.#refused('refused', reason);
+  }
+
   silence(): string {
     return `${this.#context.peer} is dead: it did not answer ${this.replaces === undefined ? 'a request for a' : 'the rekey of the'} CHILD_SA`;
   }

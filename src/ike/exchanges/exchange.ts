@@ -42,9 +42,9 @@ export type Refusal = 'temporary' | 'not-found' | 'refused';
 
 /** What the end of an exchange, ours or the peer's, means for its IKE SA. IkeSa alone acts on it. */
 export type Outcome =
-  /** Nothing changes. */
-  | { readonly kind: 'done' }
-  /** IKE_SA_INIT succeeded. `remark`: what deserves a look all the same. */
+  /** Nothing changes. `remark`: what deserves a look all the same. */
+  | { readonly kind: 'done'; readonly remark?: string }
+  /** IKE_SA_INIT succeeded. */
   | { readonly kind: 'keyed'; readonly init: SaInitResult; readonly remark?: string }
   /**
    * Both ends proved to know the PSK. `initialContact`: the peer holds no other SA with us (RFC 7296 §2.4).
@@ -115,6 +115,8 @@ export interface Exchange {
   /** Called once, and again after each `retry`. */
   request(): readonly Payload[];
   onResponse(reply: Reply): Outcome;
+  /** The peer answered something that we must not read, for this reason. */
+  onUnusable(reason: string): Outcome;
   /** Why a peer that never answered this request may be silent, and what to check. */
   silence(): string;
 }
@@ -131,6 +133,10 @@ export const DELETE_IKE_SA: readonly Payload[] = [{ kind: 'delete', protocolId: 
 
 /** Octets of the nonces that we send: at least half the PRF's key (RFC 7296 §2.10). */
 export const NONCE_LENGTH = 32;
+
+/** A payload that we do not know and must not ignore, RFC 7296 §2.5. */
+export const insistsOn = (peer: string, payloadType: number): string =>
+  `${peer} insists on payload type ${payloadType}, which we do not support: turn off the extension behind it at the peer`;
 
 export const DONE: Outcome = { kind: 'done' };
 

@@ -2,6 +2,7 @@ import { decodeEspSpi, encodeEspSpi } from '../spi.ts';
 import { ExchangeType, NotifyType, notifyName, ProtocolId } from '../wire/iana.ts';
 import type { Payload } from '../wire/message.ts';
 import { type Answer, DELETE_IKE_SA, DONE, type Exchange, type ExchangeContext, type Outcome } from './exchange.ts';
+import { describeRedirect } from './redirect.ts';
 
 /** Empty INFORMATIONAL request: "are you there?", RFC 7296 §2.4. Also moves a NAT's mapping back to us. */
 export class LivenessCheck implements Exchange {
@@ -23,6 +24,11 @@ export class LivenessCheck implements Exchange {
 
   onResponse(): Outcome {
     return DONE;
+  }
+
+  /** Whoever can write that is alive. */
+  onUnusable(remark: string): Outcome {
+    return { kind: 'done', remark };
   }
 
   silence(): string {
@@ -49,6 +55,10 @@ export class DeleteIkeSa implements Exchange {
 
   onResponse(): Outcome {
     return { kind: 'deleted', reason: 'deleted by us' };
+  }
+
+  onUnusable(): Outcome {
+    return this.onResponse();
   }
 
   silence(): string {
@@ -78,6 +88,10 @@ export class DeleteChild implements Exchange {
     return { kind: 'child-deleted', by: 'us', spisIn: [this.#spiIn], reason: 'deleted by us' };
   }
 
+  onUnusable(): Outcome {
+    return this.onResponse();
+  }
+
   silence(): string {
     return `${this.#context.peer} is dead: it did not answer the DELETE of a CHILD_SA`;
   }
@@ -105,7 +119,7 @@ export function answerInformational(
     .map(decodeEspSpi)
     .filter((spi) => spi !== undefined);
   const children = [...new Set(spisOut)].map(find).filter((child) => child !== undefined);
-  if (children.length === 0) return { payloads: [], proposal: '', outcome: DONE };
+  if (children.length === 0) return { payloads: [], proposal: '', outcome: nothing(peer, payloads) };
   // RFC 7296 §1.4.1: the answer names our half of each pair, but not where our own DELETE says so already.
   const named = children.filter(({ leaving }) => !leaving).map(({ spiIn }) => encodeEspSpi(spiIn));
   return {
@@ -123,6 +137,11 @@ export function answerInformational(
 /** Does this request end the IKE SA that it came in? */
 export const deletesIkeSa = (payloads: readonly Payload[]): boolean =>
   payloads.some((payload) => payload.kind === 'delete' && payload.protocolId === ProtocolId.Ike);
+
+function nothing(peer: string, payloads: readonly Payload[]): Outcome {
+  const remark = describeRedirect(peer, payloads);
+  return remark === undefined ? DONE : { kind: 'done', remark };
+}
 
 /** Error notifies that a peer sends in a request of its own when it drops the IKE SA, RFC 7296 §2.21.2 and §2.21.3. */
 const FATAL_NOTIFIES: ReadonlySet<number> = new Set([NotifyType.AuthenticationFailed, NotifyType.InvalidSyntax]);

@@ -69,7 +69,11 @@ export class RekeyIke implements Exchange {
         reason: this.#explain(error.notifyType),
       };
     const result = this.#complete(payloads);
-    return result.ok ? result.value : { kind: 'ike-rekey-refused', cause: 'refused', reason: result.error };
+    return result.ok ? result.value : this.onUnusable(result.error);
+  }
+
+  onUnusable(reason: string): Outcome {
+    return { kind: 'ike-rekey-refused', cause: 'refused', reason };
   }
 
   silence(): string {

@@ -15,11 +15,13 @@ import { type NotifyPayload, notify } from '../wire/notify.ts';
 import {
   type Exchange,
   type ExchangeContext,
+  insistsOn,
   NONCE_LENGTH,
   type Outcome,
   type Reply,
   type SaInitResult,
 } from './exchange.ts';
+import { describeRedirect } from './redirect.ts';
 
 /** A peer may ask for a cookie and for another group, in any order, and its cookie secret may roll over meanwhile. */
 const MAX_RETRIES = 4;
@@ -106,6 +108,8 @@ export class SaInit implements Exchange {
     if (wrongGroup !== undefined) return this.#onInvalidKe(wrongGroup, requestBytes);
     const error = payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));
     if (error !== undefined) return this.#suspect(this.#refusal(error));
+    const redirect = describeRedirect(this.#context.peer, payloads);
+    if (redirect !== undefined && findPayload(payloads, 'sa') === undefined) return this.#suspect(redirect);
     const init = this.#complete(reply);
     return init.ok ? { kind: 'keyed', init: init.value } : this.#suspect(init.error);
   }
@@ -119,12 +123,16 @@ export class SaInit implements Exchange {
     return init.ok ? init.value : undefined;
   }
 
+  onUnusable(reason: string): Outcome {
+    return this.#suspect(reason);
+  }
+
   silence(): string {
     const { peer } = this.#context;
     const { port } = this.#remote;
     return (
       `no answer from ${peer} to IKE_SA_INIT on UDP port ${port}: ` +
-      `check the address, that UDP 500 and 4500 pass in both directions, and that the peer knows our public address`
+      `check the address, that UDP 500 and 4500 pass in both directions, and that the peer speaks IKEv2 and knows our public address`
     );
   }
 
@@ -187,8 +195,7 @@ export class SaInit implements Exchange {
     const ke = findPayload(payloads, 'ke');
     const nonce = findPayload(payloads, 'nonce');
     const critical = findUnsupportedCritical(payloads);
-    if (critical !== undefined)
-      return err(`${peer} insists on payload type ${critical.type} in IKE_SA_INIT, which we do not support`);
+    if (critical !== undefined) return err(insistsOn(peer, critical.type));
     if (sa === undefined || ke === undefined || nonce === undefined || isZeroIkeSpi(spiR))
       return err(`${peer} answered IKE_SA_INIT without an SPI or one of SA, KE, Nonce`);
     const accepted = acceptedIke(config.ikeSuites, sa);
@@ -247,7 +254,7 @@ export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request
   if (critical !== undefined)
     return refused(
       notify(NotifyType.UnsupportedCriticalPayload, Uint8Array.of(critical.type)),
-      `${peer} insists on payload type ${critical.type}, which we do not support`,
+      insistsOn(peer, critical.type),
     );
   const sa = findPayload(payloads, 'sa');
   const ke = findPayload(payloads, 'ke');

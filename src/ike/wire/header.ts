@@ -1,8 +1,9 @@
-import type { Reader, Writer } from '../../lib/bytes.ts';
+import { Reader, type Writer } from '../../lib/bytes.ts';
 
 /** Octets of the fixed IKE header. */
 export const HEADER_LENGTH = 28;
 const VERSION_2_0 = 0x20;
+const MAJOR_VERSION = 2;
 const FLAG_INITIATOR = 0x08;
 const FLAG_RESPONSE = 0x20;
 
@@ -32,18 +33,36 @@ export interface DecodedHeader {
 
 /** Throws `WireError`. SPIs are views on the datagram: copy to keep. */
 export function decodeHeader(r: Reader): DecodedHeader {
+  const { majorVersion, ...decoded } = readHeader(r);
+  // RFC 7296 §2.5: a higher minor version is accepted, a higher major version is not.
+  if (majorVersion !== MAJOR_VERSION) throw r.error('unsupported-major-version');
+  return decoded;
+}
+
+/** The header of a message whose major version is higher than ours; `undefined` for any other. Views on the datagram. */
+export function decodeHigherVersion(bytes: Uint8Array): IkeHeader | undefined {
+  if (bytes.length < HEADER_LENGTH) return undefined;
+  const { majorVersion, header } = readHeader(new Reader(bytes));
+  return majorVersion > MAJOR_VERSION ? header : undefined;
+}
+
+function readHeader(r: Reader): DecodedHeader & { readonly majorVersion: number } {
   const spiI = r.take(8);
   const spiR = r.take(8);
   const nextPayload = r.u8();
-  // RFC 7296 §2.5: a higher minor version is accepted, a higher major version is not.
-  if (r.u8() >> 4 !== VERSION_2_0 >> 4) throw r.error('unsupported-major-version');
+  const majorVersion = r.u8() >> 4;
   const exchangeType = r.u8();
   const flags = r.u8();
   const messageId = r.u32();
   const length = r.u32();
   const fromInitiator = (flags & FLAG_INITIATOR) !== 0;
   const response = (flags & FLAG_RESPONSE) !== 0;
-  return { header: { spiI, spiR, exchangeType, fromInitiator, response, messageId }, nextPayload, length };
+  return {
+    header: { spiI, spiR, exchangeType, fromInitiator, response, messageId },
+    nextPayload,
+    length,
+    majorVersion,
+  };
 }
 
 /** `length` octets for the whole message. */

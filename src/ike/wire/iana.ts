@@ -23,6 +23,7 @@ export const PayloadType = {
   TsInitiator: 44,
   TsResponder: 45,
   Sk: 46,
+  Eap: 48,
   Skf: 53,
 } as const;
 
@@ -77,6 +78,7 @@ export const NotifyType = {
   Cookie: 16390,
   UseTransportMode: 16391,
   RekeySa: 16393,
+  Redirect: 16407,
   Ikev2FragmentationSupported: 16430,
   IntermediateExchangeSupported: 16438,
   AdditionalKeyExchange: 16441,

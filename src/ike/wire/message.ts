@@ -136,9 +136,12 @@ export function findNotify(payloads: readonly Payload[], notifyType: number): No
   return payloads.find((p): p is NotifyPayload => p.kind === 'notify' && p.notifyType === notifyType);
 }
 
-/** The first payload that we do not know and must not ignore. */
+/**
+ * The first payload that we do not know and must not ignore. The types of RFC 7296 itself, to EAP, are never critical,
+ * whatever their bit says (§2.5): a CP payload, say, is nothing to us.
+ */
 export function findUnsupportedCritical(payloads: readonly Payload[]): UnknownPayload | undefined {
-  return payloads.find((p): p is UnknownPayload => p.kind === 'unknown' && p.critical);
+  return payloads.find((p): p is UnknownPayload => p.kind === 'unknown' && p.critical && p.type > PayloadType.Eap);
 }
 
 function decodeChain(r: Reader, firstPayload: number): { payloads: readonly Payload[]; sk: SkPayload | undefined } {

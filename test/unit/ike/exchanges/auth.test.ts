@@ -46,6 +46,11 @@ describe('the initiator judges an IKE_AUTH response', () => {
       (p) => [...proofOf(p), notify(NotifyType.NoProposalChosen)],
       /refused our ESP proposal \(NO_PROPOSAL_CHOSEN\): we offered AES_GCM_16_256, AES_GCM_16_192, AES_GCM_16_128;/,
     ],
+    [
+      'REDIRECT in place of a CHILD_SA',
+      (p) => [...proofOf(p), notify(NotifyType.Redirect, Uint8Array.of(1, 4, 203, 0, 113, 1))],
+      /wants us to go to 203\.0\.113\.1 instead \(REDIRECT\)/,
+    ],
     ['no CHILD_SA and no reason', proofOf, /without SA, TSi or TSr and without an error/],
     [
       'an ESP suite that we did not offer',
@@ -71,6 +76,11 @@ describe('the initiator judges an IKE_AUTH response', () => {
     const outcome = judge(change);
     expect(outcome).toMatchObject({ kind: 'failed', farewell: [{ kind: 'delete', protocolId: 1 }] });
     expect(outcome.kind === 'failed' && outcome.reason).toMatch(reason);
+  });
+
+  test('what it does not know and need not, such as an inner address that nobody asked for, is ignored', () => {
+    const configuration = { kind: 'unknown', type: 47, critical: true, bytes: Uint8Array.of(2, 0, 0, 0) } as const;
+    expect(judge((p) => [configuration, ...p])).toMatchObject({ kind: 'established', child: { spiOut: 0x2000 } });
   });
 
   test('a wrong AUTH is answered with AUTHENTICATION_FAILED, RFC 7296 §2.21.2', () => {
