@@ -50,7 +50,7 @@ export interface TunnelView {
     suite: string | null;
     age_s: number | null;
     rekey_in_s: number | null;
-    nat: { local: boolean | null; remote: boolean | null };
+    nat: NatView;
   };
   child: {
     state: 'established' | 'idle';
@@ -72,6 +72,18 @@ export interface TunnelView {
   }[];
   rtt_ms: number | null;
   loss: number | null;
+}
+
+export interface NatView {
+  /** Is this end behind a NAT? */
+  local: boolean | null;
+  remote: boolean | null;
+  /** Where the gateway saw our IKE_SA_INIT come from, such as `203.0.113.7:61234`; null when it could not be found out. */
+  outside: string | null;
+  /** The port that we had sent it from: 500, or 4500 where 500 does not get through. ESP has a mapping of its own. */
+  inside_port: number | null;
+  /** Did a NAT change that port? */
+  port_rewritten: boolean | null;
 }
 
 export interface AlarmView {

@@ -4,6 +4,7 @@ import { formatIp, type IpAddress } from '../lib/ip.ts';
 import { after, type Instant } from '../lib/time.ts';
 import type { Alarms } from './alarms.ts';
 import type { EventLog } from './event-log.ts';
+import type { OutsideAddresses } from './outside-addresses.ts';
 import { Path, type PathDeps } from './path.ts';
 import { PeerSource, type PeerSourceDeps, type RegistrationView } from './peer-source.ts';
 import type { Routing } from './routing.ts';
@@ -24,6 +25,7 @@ export interface AgentDeps extends PathDeps, PeerSourceDeps {
   readonly routing: Routing;
   readonly version: string;
   readonly wans: Pick<Wans, 'refresh'>;
+  readonly outside: OutsideAddresses;
   /** Lets go of sockets and timers after the last word. */
   readonly release: () => void;
 }
@@ -77,6 +79,9 @@ export class Agent {
   }
   wanAddress(wanInterface: string): IpAddress | undefined {
     return this.#deps.wanAddress(wanInterface);
+  }
+  get outside(): OutsideAddresses {
+    return this.#deps.outside;
   }
 
   async start(): Promise<void> {
@@ -142,6 +147,7 @@ export class Agent {
   async #adopt(config: Config): Promise<boolean> {
     await this.#deps.kernel.prepare(config);
     if (this.#stopping !== undefined || this.#config !== config) return false;
+    this.#deps.outside.use(config);
     this.#setRoutingPolicy();
     this.#source.use(config);
     return true;
@@ -184,6 +190,7 @@ export class Agent {
     const now = this.now();
     // no peer may teach us a route to our own address
     if (this.#currentWanAddresses() !== this.#wanAddresses) this.#setRoutingPolicy();
+    this.#deps.outside.tick(now);
     this.#source.tick(now);
     for (const path of this.#paths) path.tick(now);
     this.#cancelTick = this.#deps.clock.wakeAt(after(now, TICK_MS), () => this.#tick());

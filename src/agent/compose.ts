@@ -8,6 +8,7 @@ import { loadAddon } from '../io/addon.ts';
 import { systemClock } from '../io/clock.ts';
 import { readSecretFile, StateDirectory } from '../io/files.ts';
 import { createHttp, type HttpClient } from '../io/http.ts';
+import { searchNat } from '../io/nat-oracle.ts';
 import type { NativeAddon } from '../io/native.ts';
 import { NetlinkSocket } from '../io/netlink.ts';
 import { Sysctl } from '../io/sysctl.ts';
@@ -24,6 +25,7 @@ import { FibApplier } from './fib-applier.ts';
 import { keepHistory } from './history-journal.ts';
 import { KernelSettings } from './kernel-settings.ts';
 import { KeyExport } from './key-export.ts';
+import { OutsideAddresses } from './outside-addresses.ts';
 import { Routing } from './routing.ts';
 import { powerOnSelfTest } from './self-test.ts';
 import { StateStore } from './state-store.ts';
@@ -77,6 +79,14 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
   const routing = new Routing({ clock, log, applier });
   routing.recall(heldBack(await applier.observe()));
   const http = pinnedHttp(wans);
+  const wanAddress = (wanInterface: string): IpAddress | undefined => wans.address(wanInterface);
+  const outside = new OutsideAddresses({
+    log,
+    alarms,
+    state,
+    wanAddress,
+    searchNat: (question, steps, onDone) => searchNat(addon, question, steps, onDone),
+  });
   return new Agent(config, {
     addon,
     clock,
@@ -92,7 +102,8 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
     keyExport: keyExport(config, (message) => {
       if (alarms.raise('key-export', 'warning', message)) log.add('warn', 'key-export', message);
     }),
-    wanAddress: (wanInterface) => wans.address(wanInterface),
+    wanAddress,
+    outside,
     readSecret: secretReader(log),
     http: http.exchange,
     dial: (spec, peer, handlers) => dialBgp(addon, spec, peer, handlers),

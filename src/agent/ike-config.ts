@@ -9,7 +9,7 @@ import type { TunnelSpec } from './tunnel-spec.ts';
  */
 export function ikeConfig(spec: TunnelSpec, localAddress: IpAddress, exportKeys: boolean): IkeConfig {
   const { ike, ipsec } = spec.link;
-  const publicIp = spec.wan.publicIp === 'auto' ? localAddress : spec.wan.publicIp;
+  const publicIp = spec.wan.publicIp === 'auto' ? (spec.registeredIp ?? localAddress) : spec.wan.publicIp;
   return {
     role: 'initiator',
     localAddress,

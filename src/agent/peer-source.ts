@@ -2,14 +2,16 @@ import type { Config, LinkConfig } from '../config/types.ts';
 import type { Random } from '../crypto/types.ts';
 import type { Clock } from '../io/clock.ts';
 import type { HttpRequest, HttpResponse } from '../lib/http.ts';
-import { formatIp, type IpAddress } from '../lib/ip.ts';
+import type { IpAddress } from '../lib/ip.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { Secret } from '../lib/secret.ts';
 import { after, type Instant } from '../lib/time.ts';
 import type { EventLog } from './event-log.ts';
+import type { OutsideAddresses } from './outside-addresses.ts';
+import { RegisteredAddresses } from './registered-addresses.ts';
 import { type Registered, Registrar } from './registrar.ts';
 import { generatePsk, type StateStore } from './state-store.ts';
-import { registeredPeers, type ZonePeer } from './tunnel-spec.ts';
+import { type HeldFacts, registeredPeers, type ZonePeer } from './tunnel-spec.ts';
 import { type LinkFacts, wantedRemoteNetwork } from './wanted.ts';
 
 /** How often files that could not be read and WANs without an address are looked at again. */
@@ -23,6 +25,7 @@ export interface PeerSourceDeps {
   /** Rejects with a full sentence. */
   readonly readSecret: (path: string) => Promise<Secret>;
   readonly wanAddress: (wanInterface: string) => IpAddress | undefined;
+  readonly outside: Pick<OutsideAddresses, 'publicAddress'>;
   /** One exchange through this WAN, never through a tunnel. */
   readonly http: (wanInterface: string, request: HttpRequest) => Promise<HttpResponse>;
 }
@@ -40,19 +43,19 @@ export interface RegistrationView {
 export class PeerSource {
   readonly #deps: PeerSourceDeps;
   readonly #onPeers: (peers: readonly ZonePeer[]) => void;
+  readonly #addresses: RegisteredAddresses;
   #config: Config | undefined;
   #registrar: Registrar | undefined;
   /** What keeps us from even asking, in one sentence. */
   #problem: string | undefined;
   #retryAt: Instant | undefined;
-  /** The public addresses that were registered last, to notice when they change. */
-  #registeredFrom: string | undefined;
   /** Keys generated in this run, until the registration that uses them has been stored. */
   readonly #freshKeys = new Map<string, readonly Secret[]>();
 
   constructor(deps: PeerSourceDeps, onPeers: (peers: readonly ZonePeer[]) => void) {
     this.#deps = deps;
     this.#onPeers = onPeers;
+    this.#addresses = new RegisteredAddresses(deps);
   }
 
   get view(): RegistrationView {
@@ -78,7 +81,7 @@ export class PeerSource {
     const config = this.#config;
     if (config === undefined) return;
     const due = this.#retryAt !== undefined && now >= this.#retryAt;
-    if (!due && !this.#hasMoved(config)) return;
+    if (!due && !this.#addresses.moved(config, now)) return;
     this.#retryAt = undefined;
     void this.#begin(config);
   }
@@ -87,7 +90,7 @@ export class PeerSource {
     this.#config = undefined;
     this.#registrar?.close();
     this.#registrar = undefined;
-    this.#registeredFrom = undefined;
+    this.#addresses.forget();
     this.#retryAt = undefined;
     this.#problem = undefined;
   }
@@ -135,7 +138,8 @@ export class PeerSource {
     const clientSecret = await this.#deps.readSecret(connector.credential.secretFile);
     const wanted = wantedRemoteNetwork(config, (link) => this.#linkFacts(config, link, fileKeys.get(link.name)));
     if (!wanted.ok || this.#config !== config) return wanted.ok ? ok(undefined) : wanted;
-    this.#registeredFrom = this.#publicAddresses(config);
+    this.#addresses.registering(config);
+    const registeredIps = new Map(config.links.map((link) => [link.name, this.#addresses.beyondWan(config, link)]));
     this.#registrar?.close();
     this.#registrar = new Registrar(
       {
@@ -148,7 +152,7 @@ export class PeerSource {
       },
       wanted.value,
       { ...this.#deps, http: (request) => this.#deps.http(this.#controlWan(config), request) },
-      (registered) => void this.#onRegistered(config, registered),
+      (registered) => void this.#onRegistered(config, registered, (link) => registeredIps.get(link.name)),
       (error) => this.#note(config, `the registration ended by an internal error: ${sentence(error)}`),
     );
     this.#registrar.start();
@@ -165,46 +169,23 @@ export class PeerSource {
   }
 
   #linkFacts(config: Config, link: LinkConfig, fileKeys: readonly Secret[] | undefined): Result<LinkFacts, string> {
-    const publicIp = this.#publicIp(config, link);
-    if (publicIp === undefined) {
-      return err(
-        `link ${link.name}: WAN ${link.wan} has no IPv4 address yet, so there is nothing to register; waiting for it`,
-      );
-    }
+    const address = this.#addresses.of(config, link);
+    if (!address.ok) return address;
+    const publicIp = address.value;
     const count = link.redundancy === 'zone' ? 2 : 1;
-    const known = fileKeys ?? this.#deps.state.psks(link.name) ?? [];
-    if (known.length >= count) return ok({ publicIp, psks: known.slice(0, count), psksAreFresh: false });
+    const psks = fileKeys ?? this.#deps.state.psks(link.name) ?? [];
+    if (psks.length >= count) return ok({ publicIp, psks: psks.slice(0, count), psksAreFresh: false });
     const fresh = this.#freshKeys.get(link.name) ?? Array.from({ length: count }, () => generatePsk(this.#deps.random));
     this.#freshKeys.set(link.name, fresh);
     return ok({ publicIp, psks: fresh, psksAreFresh: true });
   }
 
-  #publicIp(config: Config, link: LinkConfig): IpAddress | undefined {
-    const wan = config.wans.find((candidate) => candidate.name === link.wan);
-    return wan?.publicIp === 'auto' ? this.#deps.wanAddress(wan.interface) : wan?.publicIp;
-  }
-
-  /** Of all links; undefined while one has none. */
-  #publicAddresses(config: Config): string | undefined {
-    const addresses = config.links.map((link) => this.#publicIp(config, link));
-    return addresses.every((address) => address !== undefined) ? addresses.map(formatIp).join(' ') : undefined;
-  }
-
-  #hasMoved(config: Config): boolean {
-    if (this.#registeredFrom === undefined) return false;
-    const addresses = this.#publicAddresses(config);
-    if (addresses === undefined || addresses === this.#registeredFrom) return false;
-    this.#deps.log.add(
-      'info',
-      'wan-moved',
-      `public address ${this.#registeredFrom} became ${addresses}: registering it`,
-    );
-    this.#registeredFrom = addresses;
-    return true;
-  }
-
   /** Keys first: whoever holds a registration must be able to prove itself to it. */
-  async #onRegistered(config: Config, { remoteNetworkId, links, psks }: Registered): Promise<void> {
+  async #onRegistered(
+    config: Config,
+    { remoteNetworkId, links, psks }: Registered,
+    registeredIp: (link: LinkConfig) => IpAddress | undefined,
+  ): Promise<void> {
     try {
       for (const { link, keys } of psks) {
         const generated = config.links.find((candidate) => candidate.name === link)?.psk.source === 'generated';
@@ -216,9 +197,12 @@ export class PeerSource {
       this.#deps.log.add('error', 'state-unwritable', `the registration could not be stored: ${sentence(error)}`);
     }
     if (this.#config !== config) return;
-    const keysOf = (link: string): readonly Secret[] => psks.find((row) => row.link === link)?.keys ?? [];
+    const factsOf = (link: LinkConfig): HeldFacts => ({
+      psks: psks.find((row) => row.link === link.name)?.keys ?? [],
+      registeredIp: registeredIp(link),
+    });
     try {
-      this.#onPeers(registeredPeers(config, links, keysOf));
+      this.#onPeers(registeredPeers(config, links, factsOf));
     } catch (error) {
       this.#note(config, `Microsoft's answer cannot be used: ${sentence(error)}`);
     }
@@ -227,8 +211,11 @@ export class PeerSource {
   #useLastKnown(config: Config, fileKeys: ReadonlyMap<string, readonly Secret[]>): void {
     const { registration } = this.#deps.state;
     if (registration === undefined || this.#config !== config) return;
-    const keysOf = (link: string): readonly Secret[] => fileKeys.get(link) ?? this.#deps.state.psks(link) ?? [];
-    const peers = registeredPeers(config, registration.links, keysOf);
+    const factsOf = (link: LinkConfig): HeldFacts => ({
+      psks: fileKeys.get(link.name) ?? this.#deps.state.psks(link.name) ?? [],
+      registeredIp: this.#addresses.beyondWan(config, link),
+    });
+    const peers = registeredPeers(config, registration.links, factsOf);
     if (peers.length === 0) return;
     this.#deps.log.add('info', 'entra-last-known', `using Microsoft's last known answer for ${peers.length} zone(s)`);
     this.#onPeers(peers);

@@ -1,6 +1,6 @@
 import type { Random } from '../crypto/types.ts';
 import type { RegisteredLink } from '../entra/types.ts';
-import { formatIp, parseIp } from '../lib/ip.ts';
+import { formatIp, type IpAddress, parseIp } from '../lib/ip.ts';
 import { Secret } from '../lib/secret.ts';
 
 /** Where state lives: JSON documents by name, written atomically and readable by the owner only. */
@@ -15,8 +15,15 @@ export interface Registration {
   readonly links: readonly RegisteredLink[];
 }
 
+/** A WAN as an IKE peer saw it last: its own address, and the one in front of the NAT; the same where there is none. */
+export interface OutsideAddress {
+  readonly inside: IpAddress;
+  readonly outside: IpAddress;
+}
+
 const REGISTRATION_DOCUMENT = 'registration.json';
 const PSK_DOCUMENT = 'psk.json';
+const OUTSIDE_DOCUMENT = 'outside.json';
 const PSK_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 /** 48 letters and digits carry 285 bits. */
 const PSK_LENGTH = 48;
@@ -36,18 +43,25 @@ export function generatePsk(random: Random): Secret {
 type PskTable = Readonly<Record<string, readonly string[]>>;
 
 /**
- * Generated PSKs and the last registration of this box: read once at start, written through. Two documents, so that
- * the one Graph can tell again may be lost without losing keys.
+ * Generated PSKs, the last registration and the outside addresses of this box: read once at start, written through. A
+ * document each, so that what others can tell again may be lost without losing keys.
  */
 export class StateStore {
   readonly #documents: StateDocuments;
   #psks: PskTable;
   #registration: Registration | undefined;
+  readonly #outside: Map<string, OutsideAddress>;
 
-  private constructor(documents: StateDocuments, psks: PskTable, registration: Registration | undefined) {
+  private constructor(
+    documents: StateDocuments,
+    psks: PskTable,
+    registration: Registration | undefined,
+    outside: Map<string, OutsideAddress>,
+  ) {
     this.#documents = documents;
     this.#psks = psks;
     this.#registration = registration;
+    this.#outside = outside;
   }
 
   /** Rejects when a document is damaged: keys in use must never be replaced silently. */
@@ -59,7 +73,8 @@ export class StateStore {
           'or delete it to take the keys over from the tenant again',
       );
     }
-    return new StateStore(documents, psks, parseRegistration(await documents.read(REGISTRATION_DOCUMENT)));
+    const registration = parseRegistration(await documents.read(REGISTRATION_DOCUMENT));
+    return new StateStore(documents, psks, registration, parseOutside(await documents.read(OUTSIDE_DOCUMENT)));
   }
 
   /** Undefined when there is none, or none that can be understood: Graph is asked again anyway. */
@@ -82,6 +97,22 @@ export class StateStore {
   async saveRegistration(registration: Registration): Promise<void> {
     await this.#documents.write(REGISTRATION_DOCUMENT, documentOf(registration));
     this.#registration = registration;
+  }
+
+  /** Undefined when no peer has told yet. */
+  outside(wan: string): OutsideAddress | undefined {
+    return this.#outside.get(wan);
+  }
+
+  /** Known at once; rejects when it could not be written. */
+  async saveOutside(wan: string, address: OutsideAddress): Promise<void> {
+    this.#outside.set(wan, address);
+    const wans = [...this.#outside].map(([name, { inside, outside }]) => ({
+      name,
+      inside: formatIp(inside),
+      outside: formatIp(outside),
+    }));
+    await this.#documents.write(OUTSIDE_DOCUMENT, { version: 1, wans });
   }
 }
 
@@ -121,6 +152,18 @@ function parseZone(value: unknown): RegisteredLink['zones'][number] | undefined 
   const bgpIp = parseIp(String(msftBgpAddress));
   if (!endpointIp.ok || !bgpIp.ok) return undefined;
   return { zone, endpoint: endpointIp.value, msftAsn, msftBgpAddress: bgpIp.value, region };
+}
+
+/** What cannot be understood is left out: the next IKE SA tells it again. */
+function parseOutside(value: unknown): Map<string, OutsideAddress> {
+  const wans = isRecord(value) && value['version'] === 1 && Array.isArray(value['wans']) ? value['wans'] : [];
+  const known = new Map<string, OutsideAddress>();
+  for (const wan of wans) {
+    if (!isRecord(wan) || typeof wan['name'] !== 'string') continue;
+    const [inside, outside] = [parseIp(String(wan['inside'])), parseIp(String(wan['outside']))];
+    if (inside.ok && outside.ok) known.set(wan['name'], { inside: inside.value, outside: outside.value });
+  }
+  return known;
 }
 
 const isPskTable = (value: unknown): value is PskTable =>

@@ -14,6 +14,8 @@ export interface TunnelSpec {
   readonly link: LinkConfig;
   readonly wan: WanConfig;
   readonly endpoint: IpAddress;
+  /** The address that Microsoft knows the link by, where it is not the WAN's own; undefined without a registration. */
+  readonly registeredIp: IpAddress | undefined;
   readonly psk: Secret;
   /** Microsoft's BGP speakers behind this endpoint, one or more. */
   readonly bgpPeers: readonly { readonly address: IpAddress; readonly asn: number }[];
@@ -29,23 +31,28 @@ export interface ZonePeer {
   readonly asn: number;
   readonly bgpAddress: IpAddress;
   readonly psk: Secret;
+  /** See TunnelSpec. */
+  readonly registeredIp?: IpAddress | undefined;
 }
 
-/** `psks[i]` belongs to zone i+1 of a link. A registered link that the configuration no longer names is left out. */
+/** What this box holds about a registered link: `psks[i]` belongs to zone i+1. */
+export interface HeldFacts {
+  readonly psks: readonly Secret[];
+  readonly registeredIp: IpAddress | undefined;
+}
+
+/** A registered link that the configuration no longer names is left out. */
 export function registeredPeers(
   config: Config,
   registered: readonly RegisteredLink[],
-  psksOf: (link: string) => readonly Secret[],
+  factsOf: (link: LinkConfig) => HeldFacts,
 ): ZonePeer[] {
   return config.links.flatMap((link) => {
     const answer = registered.find((candidate) => candidate.name === link.name);
-    const psks = psksOf(link.name);
-    return (answer?.zones ?? []).flatMap((zone) => {
-      const psk = psks[zone.zone - 1];
-      if (psk === undefined) return [];
-      return [
-        { link, zone: zone.zone, endpoint: zone.endpoint, asn: zone.msftAsn, bgpAddress: zone.msftBgpAddress, psk },
-      ];
+    const { psks, registeredIp } = factsOf(link);
+    return (answer?.zones ?? []).flatMap(({ zone, endpoint, msftAsn: asn, msftBgpAddress: bgpAddress }) => {
+      const psk = psks[zone - 1];
+      return psk === undefined ? [] : [{ link, zone, endpoint, asn, bgpAddress, psk, registeredIp }];
     });
   });
 }
@@ -71,6 +78,7 @@ export function tunnelSpecs(config: Config, peers: readonly ZonePeer[]): TunnelS
       link: peer.link,
       wan,
       endpoint: peer.endpoint,
+      registeredIp: peer.registeredIp,
       psk: peer.psk,
       bgpPeers: [bgpPeer],
       exports: exportsOf(config.networks, peer.link),

@@ -16,6 +16,7 @@ import { after, elapsedMs, type Instant } from '../lib/time.ts';
 import type { EventLog } from './event-log.ts';
 import { ikeConfig } from './ike-config.ts';
 import type { KeyExport } from './key-export.ts';
+import type { OutsideAddresses } from './outside-addresses.ts';
 import { Reactor } from './reactor.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
 
@@ -33,6 +34,7 @@ export interface TunnelDeps {
   readonly keyExport: KeyExport | undefined;
   /** Own address on a WAN interface, undefined while it has none. */
   readonly wanAddress: (wanInterface: string) => IpAddress | undefined;
+  readonly outside: Pick<OutsideAddresses, 'sighted' | 'lost'>;
 }
 
 /** What the tunnel tells its owner; each is called on the event loop, never from inside another. */
@@ -232,6 +234,8 @@ export class Tunnel {
         return open.device.sendIke(output.localPort, output.to, output.bytes);
       case 'keepalive':
         return open.device.sendKeepalive(output.to);
+      case 'sighted':
+        return this.#deps.outside.sighted(this.spec, output.sighting);
       case 'history':
         return this.#deps.log.addExchange(this.spec.name, output.event);
       case 'keys':
@@ -283,6 +287,7 @@ export class Tunnel {
     open.children.splice(index, 1);
     if (open.children.length === 0) {
       this.#events.onDown(this, reason);
+      if (this.ike?.state !== 'established') this.#deps.outside.lost(this.spec);
       open.device.clearOutbound();
       open.device.setCarrier(false);
     }
@@ -315,6 +320,7 @@ export class Tunnel {
     open.reactor.close();
     if (open.children.splice(0).length > 0) this.#events.onDown(this, reason);
     open.device.close();
+    this.#deps.outside.lost(this.spec);
     this.#events.onClosed(this);
   }
 

@@ -13,7 +13,11 @@ export function buildConfig(draft: Draft): Config {
     version: draft.version,
     site,
     connectors: draft.connectors.map(buildConnector),
-    wans: draft.wans.map(({ public_ip, ...wan }) => ({ ...wan, publicIp: public_ip })),
+    wans: draft.wans.map(({ public_ip, nat_search, ...wan }) => ({
+      ...wan,
+      publicIp: public_ip,
+      natSearch: nat_search,
+    })),
     networks: draft.networks,
     remoteNetwork: {
       connector: remote.connector,

@@ -64,6 +64,7 @@ const wan = z.strictObject({
   name: name('the name of the WAN', 'fiber'),
   interface: interfaceName,
   public_ip: ipv4OrAuto('the address Microsoft sees').prefault('auto'),
+  nat_search: z.enum(['known', 'near', 'all']).default('near'),
   priority: integer('the priority', 1, 255).default(1),
 });
 

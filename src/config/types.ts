@@ -32,8 +32,13 @@ export interface ConnectorConfig {
 export interface WanConfig {
   readonly name: string;
   readonly interface: string;
-  /** `auto`: the interface's own address. */
+  /** `auto`: the interface's own address, or behind NAT the one that the IKE peers see. */
   readonly publicIp: IpAddress | 'auto';
+  /**
+   * Where the outside address is looked for behind NAT: among the addresses that are `known`; also `near` them; or among
+   * `all` of IPv4, which takes minutes and a NAT that keeps ports.
+   */
+  readonly natSearch: 'known' | 'near' | 'all';
   readonly priority: number;
 }
 

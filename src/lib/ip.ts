@@ -34,6 +34,16 @@ export function equalIp(a: IpAddress, b: IpAddress): boolean {
   return a.family === b.family && a.bytes.every((octet, i) => octet === b.bytes[i]);
 }
 
+/** IPv4 that no host on the Internet has: RFC 1918, RFC 6598 (carriers), link-local, loopback, "this network". */
+export function isPrivateIp(address: IpAddress): boolean {
+  if (address.family !== 4) return false;
+  const [a = 0, b = 0] = address.bytes;
+  if (a === 0 || a === 10 || a === 127) return true;
+  if (a === 100) return b >= 64 && b < 128;
+  if (a === 172) return b >= 16 && b < 32;
+  return (a === 192 && b === 168) || (a === 169 && b === 254);
+}
+
 /** `a.b.c.d/len`; host bits must be zero, so `10.0.0.1/24` is refused rather than silently changed. */
 export function parsePrefix(text: string): Result<Prefix, string> {
   const [host, lengthText, more] = text.split('/');

@@ -42,7 +42,7 @@ describe.each([
       expect(output).toMatch(new RegExp(`^fiber +\\d +${tunnel} +${endpoint} +● \\S+ +● \\S+ +● \\S+ +25 `, 'm'));
       expect(output).toMatch(new RegExp(`^${tunnel} +[1-9]\\d* +[1-9]\\d* +5/5 replies`, 'm'));
     }
-    expect(output).toContain('WAN fiber: wan0 203.0.113.10 (behind NAT, here 192.168.1.2)');
+    expect(output).toMatch(/^WAN fiber: wan0 192\.168\.1\.2, behind NAT, outside 203\.0\.113\.10:\d+/m);
     expect(output).toContain('13.107.6.152/31 → tw0, tw1');
     expect(lab.lines.filter((line) => line.endsWith('→ tw0, tw1'))).toHaveLength(26);
     expect(output).toMatch(/probe target 198\.18\.1\.101, 16 source addresses: 32\/32 replies/);

@@ -1,8 +1,9 @@
 import type { Agent } from '../../agent/agent.ts';
 import type { BgpPeer } from '../../agent/bgp-peer.ts';
+import { formatEndpoint } from '../../agent/outside-addresses.ts';
 import type { Path } from '../../agent/path.ts';
 import { formatIp } from '../../lib/ip.ts';
-import type { BrokenLayer, Health, LinkView, RegistrationView, StatusView, TunnelView } from '../wire.ts';
+import type { BrokenLayer, Health, LinkView, NatView, RegistrationView, StatusView, TunnelView } from '../wire.ts';
 import { hexSpi, seconds } from './units.ts';
 
 export function statusView(agent: Agent): StatusView {
@@ -52,13 +53,13 @@ function linkView(agent: Agent, name: string): LinkView {
   const link = agent.config.links.find((candidate) => candidate.name === name);
   const wan = agent.config.wans.find((candidate) => candidate.name === link?.wan);
   const local = wan === undefined ? undefined : agent.wanAddress(wan.interface);
-  const publicIp = wan?.publicIp === 'auto' ? local : wan?.publicIp;
+  const publicIp = wan === undefined ? undefined : agent.outside.publicAddress(wan);
   return {
     name,
     wan: link?.wan ?? '',
     interface: wan?.interface ?? '',
     local_ip: local === undefined ? null : formatIp(local),
-    public_ip: publicIp === undefined ? null : formatIp(publicIp),
+    public_ip: publicIp?.ok ? formatIp(publicIp.value) : null,
     tunnels: paths.map((path) => tunnelView(agent, path)),
   };
 }
@@ -68,7 +69,6 @@ function tunnelView(agent: Agent, path: Path): TunnelView {
   const ike = tunnel.ike;
   const child = tunnel.children.at(-1);
   const broken = firstBroken(agent, path);
-  const nat = ike?.nat;
   return {
     link: spec.link.name,
     zone: spec.zone,
@@ -86,7 +86,7 @@ function tunnelView(agent: Agent, path: Path): TunnelView {
       suite: ike?.suite ?? null,
       age_s: seconds(ike?.ageMs),
       rekey_in_s: seconds(ike?.rekeyInMs),
-      nat: { local: nat?.local ?? null, remote: nat?.remote ?? null },
+      nat: natView(agent, path),
     },
     child: {
       state: child === undefined ? 'idle' : 'established',
@@ -101,6 +101,19 @@ function tunnelView(agent: Agent, path: Path): TunnelView {
     bgp: path.peers.map((peer) => bgpSummary(agent, peer)),
     rtt_ms: null,
     loss: null,
+  };
+}
+
+function natView(agent: Agent, { spec, tunnel }: Path): NatView {
+  const { state, nat } = tunnel.ike ?? {};
+  const seen = state === 'established' ? agent.outside.of(spec.name) : undefined;
+  const { endpoint, insidePort } = seen ?? {};
+  return {
+    local: nat?.local ?? null,
+    remote: nat?.remote ?? null,
+    outside: endpoint === undefined ? null : formatEndpoint(endpoint),
+    inside_port: insidePort ?? null,
+    port_rewritten: endpoint === undefined ? null : endpoint.port !== insidePort,
   };
 }
 

@@ -1,5 +1,13 @@
 import type { Command } from 'commander';
-import type { AlarmView, Health, LinkView, RegistrationView, StatusView, TunnelView } from '../../admin/wire.ts';
+import type {
+  AlarmView,
+  Health,
+  LinkView,
+  NatView,
+  RegistrationView,
+  StatusView,
+  TunnelView,
+} from '../../admin/wire.ts';
 import { Exit } from '../exit.ts';
 import { age, ago, bytes, type Column, orDash, plain, type Screen, table, uptime } from '../render.ts';
 import { addView, type CommandHost } from '../view.ts';
@@ -95,8 +103,25 @@ function brokenLine(tunnel: TunnelView, { colors }: Screen): string {
 }
 
 function wanLine(link: LinkView): string {
-  const nat = link.local_ip !== link.public_ip && link.local_ip !== null ? ` (behind NAT, here ${link.local_ip})` : '';
-  return plain(`WAN ${link.wan}: ${link.interface} ${orDash(link.public_ip)}${nat}`).concat('\n');
+  const { wan, local_ip, public_ip, tunnels } = link;
+  const device = `WAN ${wan}: ${link.interface}`;
+  const nats = tunnels.map(({ ike }) => ike.nat).filter(({ local }) => local === true);
+  if (nats.length > 0) return `${plain(`${device} ${orDash(local_ip)}, ${behindNat(nats)}`)}\n`;
+  const here = local_ip !== public_ip && local_ip !== null ? ` (behind NAT, here ${local_ip})` : '';
+  return `${plain(`${device} ${orDash(public_ip)}${here}`)}\n`;
+}
+
+/** Such as `behind NAT, outside 203.0.113.7:61234, port rewritten, using 4500`; each tunnel has a mapping of its own. */
+function behindNat(nats: readonly NatView[]): string {
+  const outside = [...new Set(nats.map((nat) => nat.outside).filter((seen) => seen !== null))];
+  const rewritten = nats.some(({ port_rewritten }) => port_rewritten === true);
+  const only = nats.some(({ inside_port }) => inside_port === 4500) ? ' only' : '';
+  return [
+    'behind NAT',
+    outside.length === 0 ? 'outside address unknown' : `outside ${outside.join(' and ')}`,
+    ...(rewritten ? ['port rewritten'] : []),
+    `using 4500${only}`,
+  ].join(', ');
 }
 
 function alarmLines(alarms: readonly AlarmView[], { colors, now }: Screen): string[] {

@@ -3,11 +3,14 @@ import { Alarms } from '../../../src/agent/alarms.ts';
 import { BgpPeer, type BgpTransport, type BgpTransportHandlers } from '../../../src/agent/bgp-peer.ts';
 import { EventLog } from '../../../src/agent/event-log.ts';
 import { KernelSettings } from '../../../src/agent/kernel-settings.ts';
+import { OutsideAddresses } from '../../../src/agent/outside-addresses.ts';
 import { Routing } from '../../../src/agent/routing.ts';
 import { StateStore } from '../../../src/agent/state-store.ts';
 import type { BgpConfig, BgpOutput } from '../../../src/bgp/types.ts';
 import type { Config } from '../../../src/config/types.ts';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
+import type { NatHash, NatSearchStep } from '../../../src/io/nat-oracle.ts';
+import type { Endpoint } from '../../../src/lib/esp-sa.ts';
 import { formatIp, formatPrefix, type IpAddress, ip, prefix } from '../../../src/lib/ip.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { SeededRandom } from '../../sim/clock.ts';
@@ -53,6 +56,8 @@ export class BranchWorld {
   /** What `sysctl.set` waits for. */
   slowSysctl: Promise<void> = Promise.resolve();
   released = 0;
+  /** What the NAT oracle answers, in no time. */
+  oracle: (question: NatHash, steps: readonly NatSearchStep[]) => Endpoint | undefined = () => undefined;
   readonly #zones = new Map<string, BgpPeer>();
   #restore: () => Promise<void> = async () => void this.calls.push('sysctl restore');
 
@@ -89,6 +94,8 @@ export class BranchWorld {
 
   async #deps(): Promise<AgentDeps> {
     const { addon, alarms, clock, log, routing } = this;
+    const state = await StateStore.open(new MemoryDocuments());
+    const wanAddress = (name: string) => this.wans.get(name);
     const sysctl = {
       set: async (key: string, value: string) => {
         await this.slowSysctl;
@@ -112,9 +119,19 @@ export class BranchWorld {
         this.released++;
       },
       routing,
-      state: await StateStore.open(new MemoryDocuments()),
+      outside: new OutsideAddresses({
+        log,
+        alarms,
+        state,
+        wanAddress,
+        searchNat: (question, steps, onDone) => {
+          queueMicrotask(() => onDone(this.oracle(question, steps)));
+          return nothing;
+        },
+      }),
+      state,
       version: '0.1.0',
-      wanAddress: (name) => this.wans.get(name),
+      wanAddress,
       wans: { refresh: async () => undefined },
     };
   }

@@ -13,6 +13,8 @@ interface Gateway {
   readonly connection: IkeConnection;
   /** The last tunnel that wrote to it. */
   tunnel: FakeTunnel | undefined;
+  /** Of the branch, for the last datagram. */
+  insidePort: number;
 }
 
 /** IKE responders behind a FakeAddon: one real core per endpoint, without their own timers. */
@@ -23,6 +25,8 @@ export class FarEnds {
   readonly #gateways = new Map<string, Gateway>();
   /** Endpoints that do not answer. */
   readonly silent = new Set<string>();
+  /** Where they see the branch, behind a NAT; undefined: at its own address. */
+  seenAt: Endpoint | undefined;
 
   constructor(addon: FakeAddon, clock: ManualClock, changes: Partial<IkeConfig> = {}) {
     this.#clock = clock;
@@ -45,7 +49,8 @@ export class FarEnds {
     if (this.silent.has(formatIp(to.address))) return;
     const gateway = this.#gatewayAt(to.address);
     gateway.tunnel = tunnel;
-    const from = { address: ipFromBytes(tunnel.options.localAddress), port: localPort };
+    gateway.insidePort = localPort;
+    const from = this.seenAt ?? { address: ipFromBytes(tunnel.options.localAddress), port: localPort };
     this.#feed(gateway, { kind: 'datagram', localPort: to.port === 4500 ? 4500 : 500, from, bytes });
   }
 
@@ -72,6 +77,7 @@ export class FarEnds {
     const gateway: Gateway = {
       connection: new IkeConnection(config, { crypto: nodeCrypto, random: this.#random }),
       tunnel: undefined,
+      insidePort: 500,
     };
     this.#gateways.set(key, gateway);
     this.#feed(gateway, { kind: 'start' });
@@ -84,7 +90,7 @@ export class FarEnds {
     for (let out = connection.poll(); out !== undefined; out = connection.poll()) {
       if (out.kind !== 'send' || tunnel === undefined) continue;
       const remoteAddress = tunnel.options.remoteAddress ?? new Uint8Array(4);
-      const localPort = out.to.port === 4500 ? 4500 : 500;
+      const localPort = gateway.insidePort === 4500 ? 4500 : 500;
       tunnel.emit({ kind: 'ike', localPort, remoteAddress, remotePort: out.localPort, message: out.bytes });
     }
   }

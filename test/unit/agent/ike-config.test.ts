@@ -19,6 +19,11 @@ describe('ikeConfig', () => {
     expect(of().localId).toEqual({ type: 'ipv4', address: LOCAL });
   });
 
+  it('takes the registered address before that, because Microsoft knows us by it', () => {
+    const spec = { ...firstSpec(branchConfig()), registeredIp: ip('203.0.113.7') };
+    expect(ikeConfig(spec, LOCAL, false).localId).toEqual({ type: 'ipv4', address: ip('203.0.113.7') });
+  });
+
   it.each<[string, object]>([
     ['gw.example.net', { remoteId: { type: 'fqdn', name: 'gw.example.net' }, remoteIdStrict: true }],
     ['198.51.100.20', { remoteId: { type: 'ipv4', address: ip('198.51.100.20') }, remoteIdStrict: true }],

@@ -122,6 +122,7 @@ function setUp(gateway: Partial<IkeConfig> = {}) {
     kernel: new KernelSettings(sysctl, alarms, log),
     keyExport: undefined,
     log,
+    outside: { sighted: nothing, lost: nothing },
     random: new SeededRandom(1),
     routing,
     wanAddress: () => ip('192.0.2.10'),

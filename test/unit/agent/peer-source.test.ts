@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { Alarms } from '../../../src/agent/alarms.ts';
 import { EventLog } from '../../../src/agent/event-log.ts';
+import { OutsideAddresses } from '../../../src/agent/outside-addresses.ts';
 import { PeerSource, type PeerSourceDeps } from '../../../src/agent/peer-source.ts';
 import { StateStore } from '../../../src/agent/state-store.ts';
 import type { ZonePeer } from '../../../src/agent/tunnel-spec.ts';
@@ -157,6 +159,61 @@ describe('PeerSource with Graph', () => {
     expect(keys(heard.at(-1))).toEqual(keys(heard[0]));
   });
 
+  it('does not register a private address, and registers the public one as soon as a gateway has told it', async () => {
+    const { clock, seenAt, source, heard, identities, settle, until, sim, wan } = await setUpWithSim();
+    wan.address = ip('192.168.1.2');
+    source.use(graphConfig(sim));
+    await settle();
+    expect(source.view).toMatchObject({
+      state: 'failed',
+      detail: expect.stringMatching(/^link fiber: WAN fiber has the private address 192\.168\.1\.2 .*write it to/),
+    });
+    expect(sim.requests).toEqual([]);
+    await seenAt(ip('203.0.113.7'));
+    await clock.advance(10_000);
+    await until(() => heard.length === 1);
+    expect(publicIps(sim)).toEqual(['203.0.113.7']);
+    expect(identities).toEqual(['203.0.113.7', '203.0.113.7']);
+  });
+
+  it('registers anew from the address that the gateways see behind the NAT, with the keys it has', async () => {
+    const { heard, identities, log, seenAt, source, until, sim, wan } = await setUpWithSim();
+    wan.address = ip('192.168.1.2');
+    await seenAt(ip('203.0.113.7'));
+    source.use(graphConfig(sim));
+    await until(() => heard.length === 1);
+    await seenAt(ip('203.0.113.9'));
+    await until(() => publicIps(sim).includes('203.0.113.9') && heard.length >= 2);
+    expect(publicIps(sim)).toEqual(['203.0.113.9']);
+    expect(log.after(0).find(({ kind }) => kind === 'wan-moved')?.message).toBe(
+      'public address 203.0.113.7 became 203.0.113.9: registering it',
+    );
+    expect(heard.at(-1)).toEqual(heard[0]);
+    expect(identities.slice(-2)).toEqual(['203.0.113.9', '203.0.113.9']);
+  });
+
+  it('does not follow gateways that keep contradicting each other more than four times an hour', async () => {
+    const { clock, heard, seenAt, source, until, sim, wan } = await setUpWithSim();
+    wan.address = ip('192.168.1.2');
+    await seenAt(ip('203.0.113.100'));
+    source.use(graphConfig(sim));
+    await until(() => heard.length === 1);
+    const made = (): number =>
+      sim.requests.filter(({ method, path }) => method === 'POST' && path.endsWith('/deviceLinks')).length;
+    const before = made();
+    for (let i = 0; i < 50; i++) {
+      await seenAt(ip(`203.0.113.${101 + i}`));
+      for (let second = 0; second < 60; second++) {
+        await clock.advance(1_000);
+        source.tick(clock.now());
+        await exchangesDone();
+      }
+    }
+    expect(made() - before).toBe(4);
+    // The limit is a pause: an hour later the address that is seen then is registered.
+    await until(() => publicIps(sim).includes('203.0.113.150'));
+  });
+
   it('says that the client secret cannot be read', async () => {
     const { files, source, settle, sim } = await setUpWithSim();
     files.delete(CLIENT_SECRET_FILE);
@@ -192,12 +249,16 @@ async function setUp({ documents = new RecordingDocuments() }: Options = {}) {
   const network: { down: boolean; broken: Error | undefined } = { down: false, broken: undefined };
   const refuse: { with: Error | undefined } = { with: undefined };
   const state = await StateStore.open(documents);
+  const alarms = new Alarms(() => clock.wall());
+  const searchNat = () => () => undefined;
+  const outside = new OutsideAddresses({ alarms, log, state, wanAddress: () => wan.address, searchNat });
   const deps: PeerSourceDeps = {
     clock,
     log,
     random: new SeededRandom(11),
     state,
     wanAddress: () => wan.address,
+    outside,
     readSecret: async (path) => {
       await slow.until;
       const text = files.get(path);
@@ -210,10 +271,15 @@ async function setUp({ documents = new RecordingDocuments() }: Options = {}) {
     },
   };
   const heard: string[][] = [];
+  const identities: string[] = [];
   const source = new PeerSource(deps, (peers) => {
     if (refuse.with !== undefined) throw refuse.with;
     heard.push(peers.map(row));
+    identities.push(...peers.map(({ registeredIp }) => (registeredIp ? formatIp(registeredIp) : 'of the WAN')));
   });
+  /** An authenticated gateway sees the branch at this address. */
+  const seenAt = (address: IpAddress) =>
+    state.saveOutside('fiber', { inside: wan.address ?? address, outside: address });
   const settle = () => clock.advance(0);
   /** Lets simulated time pass, second by second, while real HTTP exchanges take place. */
   const until = async (condition: () => boolean): Promise<void> => {
@@ -224,7 +290,23 @@ async function setUp({ documents = new RecordingDocuments() }: Options = {}) {
     }
     expect(condition(), source.view.detail).toBe(true);
   };
-  return { clock, documents, files, heard, log, network, refuse, settle, slow, source, state, until, wan };
+  return {
+    clock,
+    documents,
+    files,
+    heard,
+    identities,
+    log,
+    network,
+    refuse,
+    seenAt,
+    settle,
+    slow,
+    source,
+    state,
+    until,
+    wan,
+  };
 }
 
 async function setUpWithSim() {

@@ -38,6 +38,26 @@ describe('StateStore', () => {
     expect(second.psks('dsl')?.map((psk) => psk.revealText())).toEqual(['three']);
   });
 
+  it('gives back after a restart how peers saw a WAN, and leaves out what it cannot understand', async () => {
+    const documents = new MemoryDocuments();
+    const first = await StateStore.open(documents);
+    await first.saveOutside('fiber', { inside: ip('192.168.1.2'), outside: ip('203.0.113.7') });
+    await first.saveOutside('dsl', { inside: ip('192.0.2.10'), outside: ip('192.0.2.10') });
+    const second = await StateStore.open(documents);
+    expect(second.outside('fiber')).toEqual({ inside: ip('192.168.1.2'), outside: ip('203.0.113.7') });
+    expect(second.outside('dsl')?.outside).toEqual(ip('192.0.2.10'));
+
+    const wans = [
+      7,
+      { name: 'fiber', inside: 'x', outside: '203.0.113.7' },
+      { inside: '10.0.0.1', outside: '10.0.0.1' },
+    ];
+    for (const document of [{ version: 1, wans }, { version: 2, wans: [] }, 'text']) {
+      const damaged = await StateStore.open(new MemoryDocuments({ 'outside.json': document }));
+      expect(damaged.outside('fiber')).toBeUndefined();
+    }
+  });
+
   it('forgets nothing and pretends nothing when the disk refuses', async () => {
     const documents = new MemoryDocuments();
     const store = await StateStore.open(documents);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { registeredPeers, sameSpec, tunnelSpecs } from '../../../src/agent/tunnel-spec.ts';
+import { type HeldFacts, registeredPeers, sameSpec, tunnelSpecs } from '../../../src/agent/tunnel-spec.ts';
 import type { Config } from '../../../src/config/types.ts';
 import type { RegisteredLink } from '../../../src/entra/types.ts';
 import { formatIp, formatPrefix, ip } from '../../../src/lib/ip.ts';
@@ -73,6 +73,11 @@ describe('sameSpec', () => {
     expect(sameSpec(firstSpec(), firstSpec(branchConfig(change)))).toBe(true);
   });
 
+  it('does not hold for another registered address, which is our identity', () => {
+    const spec = firstSpec();
+    expect(sameSpec(spec, { ...spec, registeredIp: ip('203.0.113.7') })).toBe(false);
+  });
+
   it('does not hold for another key, although keys print alike', () => {
     const spec = firstSpec();
     expect(sameSpec(spec, { ...spec, psk: Secret.fromText('another') })).toBe(false);
@@ -94,8 +99,7 @@ describe('registeredPeers', () => {
   ];
 
   it("gives each zone its own key, and forgets links that the configuration doesn't name", () => {
-    const keys = [Secret.fromText('one'), Secret.fromText('two')];
-    const peers = registeredPeers(branchConfig(), answer, () => keys);
+    const peers = registeredPeers(branchConfig(), answer, () => held('one', 'two'));
     expect(peers.map((peer) => [peer.link.name, peer.zone, peer.psk.revealText()])).toEqual([
       ['fiber', 1, 'one'],
       ['fiber', 2, 'two'],
@@ -103,10 +107,18 @@ describe('registeredPeers', () => {
   });
 
   it('leaves out a zone whose key nobody knows: it could not authenticate', () => {
-    expect(registeredPeers(branchConfig(), answer, () => [Secret.fromText('one')])).toHaveLength(1);
-    expect(registeredPeers(branchConfig(), answer, () => [])).toEqual([]);
+    expect(registeredPeers(branchConfig(), answer, () => held('one'))).toHaveLength(1);
+    expect(registeredPeers(branchConfig(), answer, () => held())).toEqual([]);
+  });
+
+  it('hands on the address that the link was registered with', () => {
+    const registeredIp = ip('203.0.113.7');
+    const peers = registeredPeers(branchConfig(), answer, () => ({ ...held('one', 'two'), registeredIp }));
+    expect(tunnelSpecs(branchConfig(), peers).map((spec) => spec.registeredIp)).toEqual([registeredIp]);
   });
 });
+
+const held = (...psks: string[]): HeldFacts => ({ psks: psks.map(Secret.fromText), registeredIp: undefined });
 
 /** A second link that differs only by name; the configuration check would ask for more, tunnelSpecs does not. */
 function twoLinks(): Config {

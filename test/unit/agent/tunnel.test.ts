@@ -197,6 +197,22 @@ describe('Tunnel', () => {
     expect(log.after(0).find(({ kind }) => kind === 'internal-error')?.message).toContain('\n    at ');
   });
 
+  it('passes on how the peer sees us, and that it does so no more', async () => {
+    const { far, run, seen, tunnel } = setUp();
+    await run(2);
+    expect(seen).toEqual(['as we are']);
+    far.silent.add('198.51.100.20');
+    far.hangUp('198.51.100.20');
+    await run(1);
+    expect(seen).toEqual(['as we are', 'lost']);
+    far.silent.clear();
+    far.seenAt = { address: ip('203.0.113.7'), port: 61_234 };
+    await run(20);
+    expect(seen).toEqual(['as we are', 'lost', 'behind a NAT']);
+    tunnel.stop();
+    expect(seen.at(-1)).toBe('lost');
+  });
+
   it('goes on without exported keys when their file cannot be written', async () => {
     const errors: string[] = [];
     const keyExport = new KeyExport('/dev/shm', (message) => errors.push(message));
@@ -237,6 +253,7 @@ function setUp(changes: Partial<TunnelDeps> = {}, gateway: Partial<IkeConfig> = 
   const far = new FarEnds(addon, clock, gateway);
   const log = new EventLog(() => clock.wall());
   const wan: { address: IpAddress | undefined } = { address: ip('192.0.2.10') };
+  const seen: string[] = [];
   const deps: TunnelDeps = {
     addon: addon.asAddon,
     clock,
@@ -244,6 +261,10 @@ function setUp(changes: Partial<TunnelDeps> = {}, gateway: Partial<IkeConfig> = 
     random: new SeededRandom(1),
     log,
     keyExport: undefined,
+    outside: {
+      sighted: (_, { translated }) => void seen.push(translated ? 'behind a NAT' : 'as we are'),
+      lost: () => void seen.push('lost'),
+    },
     wanAddress: () => wan.address,
     ...changes,
   };
@@ -263,5 +284,5 @@ function setUp(changes: Partial<TunnelDeps> = {}, gateway: Partial<IkeConfig> = 
     }
     await clock.advance(10);
   };
-  return { addon, calls, clock, far, log, run, tunnel, wan };
+  return { addon, calls, clock, far, log, run, seen, tunnel, wan };
 }

@@ -6,6 +6,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
+import type { NatView } from '../../../src/admin/wire.ts';
 import { event } from '../admin/fake-views.ts';
 import { REGISTERED } from '../config/branch.ts';
 import { type FakeIoOptions, tunwright } from './fake-io.ts';
@@ -49,7 +50,7 @@ LINK   ZONE  TUNNEL  ENDPOINT       IKE     ESP     BGP     PFX  TX/RX
 fiber  1     tw0     198.51.100.20  ● 2h    ● 31m   ● 3d     25  8.40 kB / 19.6 MB
 fiber  2     tw1     198.51.100.84  ✘ idle  ✘ idle  ✘ idle    0  0 B / 0 B
 ✘ fiber/2 broken at ike: the peer refused our proposal (NO_PROPOSAL_CHOSEN): it expects another suite than mix8
-WAN fiber: eth0 203.0.113.10 (behind NAT, here 192.168.1.2)
+WAN fiber: eth0 192.168.1.2, behind NAT, outside 203.0.113.10:61234, port rewritten, using 4500
 Alarm critical tunnel-down: zone 2 of fiber is down (4m ago)
 `,
     });
@@ -74,6 +75,35 @@ Alarm critical tunnel-down: zone 2 of fiber is down (4m ago)
       'fiber  1     tw0     198.51.100.20  ● 2h    ● 31m   ● 3d     25  11ms  1.5%  8.40 kB / 19.6 MB',
       'fiber  2     tw1     198.51.100.84  ✘ idle  ✘ idle  ✘ idle    0     -  1.5%  0 B / 0 B',
     ]);
+  });
+
+  it.each<[string, Partial<NatView>[], string]>([
+    [
+      'the mapping of each tunnel',
+      [{}, { outside: '203.0.113.10:50211' }],
+      '203.0.113.10:61234 and 203.0.113.10:50211,',
+    ],
+    [
+      'a NAT that keeps ports',
+      [{ outside: '203.0.113.10:500', port_rewritten: false }],
+      '203.0.113.10:500, using 4500',
+    ],
+    ['that port 500 does not get through', [{ inside_port: 4500 }], 'port rewritten, using 4500 only'],
+    [
+      'that nobody knows the outside address',
+      [{ outside: null, port_rewritten: null }],
+      'behind NAT, outside address unknown, using 4500',
+    ],
+  ])('says of the NAT %s', async (_, nats, words) => {
+    const [up] = site.tunnels;
+    if (up === undefined) throw new Error('the site has no tunnel');
+    site.tunnels = nats.map((nat) => ({ ...up, ike: { ...up.ike, nat: { ...up.ike.nat, ...nat } } }));
+    expect((await daemon('status')).out).toContain(words);
+  });
+
+  it('shows the address of a WAN whose tunnels have not found a NAT', async () => {
+    site.tunnels = [];
+    expect((await daemon('status')).out).toContain('WAN fiber: eth0 203.0.113.10 (behind NAT, here 192.168.1.2)\n');
   });
 
   it('is the same text with colour on a terminal', async () => {

@@ -20,7 +20,7 @@ const UP: TunnelView = {
     suite: SUITE,
     age_s: 7_300,
     rekey_in_s: 21_500,
-    nat: { local: true, remote: false },
+    nat: { local: true, remote: false, outside: '203.0.113.10:61234', inside_port: 500, port_rewritten: true },
   },
   child: {
     state: 'established',
@@ -61,7 +61,7 @@ const BROKEN: TunnelView = {
     suite: null,
     age_s: null,
     rekey_in_s: null,
-    nat: { local: null, remote: null },
+    nat: { local: null, remote: null, outside: null, inside_port: null, port_rewritten: null },
   },
   child: {
     state: 'idle',

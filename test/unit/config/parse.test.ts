@@ -96,7 +96,9 @@ links:
       psk: { source: 'generated', rotateMs: 7_776_000_000 },
       bgp: { holdMs: 180_000, maxPrefixes: 10_000, exportNetworks: [], zonePeerIp: undefined },
     });
-    expect(config.wans).toEqual([{ name: 'fiber', interface: 'eth0', publicIp: 'auto', priority: 1 }]);
+    expect(config.wans).toEqual([
+      { name: 'fiber', interface: 'eth0', publicIp: 'auto', natSearch: 'near', priority: 1 },
+    ]);
     expect(config.crypto.provider).toBe('node');
     expect(config.debug.exportKeysDir).toBeUndefined();
   });

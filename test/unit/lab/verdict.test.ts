@@ -130,6 +130,8 @@ function evidence(change: Partial<Evidence> = {}): Evidence {
   };
 }
 
+const NAT = { local: true, remote: false, outside: '203.0.113.10:61234', inside_port: 500, port_rewritten: true };
+
 function status(change: Partial<StatusView>): StatusView {
   const link = { name: 'fiber', wan: 'fiber', interface: 'wan0', local_ip: '192.168.1.2', public_ip: '203.0.113.10' };
   return {
@@ -169,7 +171,7 @@ function tunnel(name: string): TunnelView {
     state: 'established',
     first_broken_layer: null,
     reason: null,
-    ike: { ...sa, spi_i: '1', spi_r: '2', nat: { local: true, remote: false } },
+    ike: { ...sa, spi_i: '1', spi_r: '2', nat: NAT },
     child: { ...sa, spi_in: '3', spi_out: '4', bytes_in: 0, bytes_out: 0 },
     bgp: [SESSION],
     rtt_ms: null,

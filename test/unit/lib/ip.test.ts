@@ -7,6 +7,7 @@ import {
   hostPrefix,
   ip,
   ipFromBytes,
+  isPrivateIp,
   maskedPrefix,
   parseIp,
   parsePrefix,
@@ -15,6 +16,29 @@ import {
   prefixesOverlap,
   prefixKey,
 } from '../../../src/lib/ip.ts';
+
+describe('isPrivateIp', () => {
+  it.each([
+    ['10.0.0.0', '10.255.255.255'],
+    ['172.16.0.0', '172.31.255.255'],
+    ['192.168.0.0', '192.168.255.255'],
+    ['100.64.0.0', '100.127.255.255'],
+    ['169.254.0.0', '169.254.255.255'],
+    ['127.0.0.1', '0.0.0.0'],
+  ])('holds from %s to %s', (first, last) => {
+    expect([first, last].map((text) => isPrivateIp(ip(text)))).toEqual([true, true]);
+  });
+
+  it.each([
+    '9.255.255.255',
+    '11.0.0.0',
+    '172.15.255.255',
+    '172.32.0.0',
+    '192.167.0.1',
+    '100.63.255.255',
+    '100.128.0.0',
+  ])('does not hold for %s', (text) => expect(isPrivateIp(ip(text))).toBe(false));
+});
 
 describe('addresses', () => {
   it.each([

@@ -3,6 +3,7 @@ import { agentViews } from '../../../../src/admin/views/index.ts';
 import { statusView } from '../../../../src/admin/views/status.ts';
 import type { StatusView, TunnelView } from '../../../../src/admin/wire.ts';
 import type { Agent } from '../../../../src/agent/agent.ts';
+import { ip } from '../../../../src/lib/ip.ts';
 import { BranchWorld } from '../../agent/branch-world.ts';
 import { refusal } from '../../agent/fake-addon.ts';
 import { branchConfig } from '../../agent/zone-peers.ts';
@@ -36,7 +37,7 @@ describe('the status of a healthy branch', () => {
         suite: 'AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384',
         age_s: 5,
         rekey_in_s: expect.any(Number),
-        nat: { local: false, remote: false },
+        nat: { local: false, remote: false, outside: '192.0.2.10:500', inside_port: 500, port_rewritten: false },
       },
       child: {
         state: 'established',
@@ -131,13 +132,33 @@ describe('the first broken layer', () => {
     });
   });
 
+  it('shows where the gateways see us behind a NAT, and no longer when the IKE SA is gone', async () => {
+    const world = new BranchWorld();
+    world.wans.set('eth0', ip('192.168.1.2'));
+    world.far.seenAt = { address: ip('203.0.113.7'), port: 61_234 };
+    world.oracle = () => world.far.seenAt;
+    const { agent } = await started(world);
+    const seen = { local: true, outside: '203.0.113.7:61234', inside_port: 500, port_rewritten: true };
+    expect(first(statusView(agent)).ike.nat).toMatchObject(seen);
+    expect(statusView(agent).links[0]).toMatchObject({ local_ip: '192.168.1.2', public_ip: '203.0.113.7' });
+    world.far.silent.add('198.51.100.20');
+    world.far.hangUp('198.51.100.20');
+    await world.seconds(2);
+    expect(first(statusView(agent)).ike.nat).toMatchObject({ outside: null, inside_port: null, port_rewritten: null });
+  });
+
   it('shows empty values, not missing keys, while nothing is known', async () => {
     const world = new BranchWorld();
     world.wans.clear();
     const { agent } = await started(world);
     expect(first(statusView(agent))).toMatchObject({
       local_endpoint: null,
-      ike: { state: 'idle', spi_i: null, suite: null, nat: { local: null, remote: null } },
+      ike: {
+        state: 'idle',
+        spi_i: null,
+        suite: null,
+        nat: { local: null, remote: null, outside: null, inside_port: null, port_rewritten: null },
+      },
       child: { state: 'idle', spi_in: null, bytes_in: 0 },
     });
     expect(statusView(agent).links[0]).toMatchObject({ local_ip: null, public_ip: null });
