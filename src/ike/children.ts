@@ -5,7 +5,16 @@ import { type ChildSa, type ChildTerms, espSaPair } from './child-sa.ts';
 import type { ReplacedChild } from './exchanges/create-child.ts';
 import type { Outcome } from './exchanges/exchange.ts';
 import { isLower, lowestNonce } from './keymat.ts';
-import { BUSY_RETRY_MS, DRAIN_MS, jitter, PFS_PROOF_MS, RECREATE_AFTER_MS, rekeyRetryMs, softMs } from './timing.ts';
+import {
+  BUSY_RETRY_MS,
+  DRAIN_MS,
+  jitter,
+  OVERTIME_MS,
+  PFS_PROOF_MS,
+  RECREATE_AFTER_MS,
+  rekeyRetryMs,
+  softMs,
+} from './timing.ts';
 import type { IkeConfig, IkeOutput } from './types.ts';
 
 /** More than any collision makes; a peer cannot have us hold more. */
@@ -26,6 +35,8 @@ interface Member {
   /** A successor exists: nobody rekeys this one again. */
   replaced: boolean;
   wantsRekey: boolean;
+  /** Beyond its lifetime, because a rekey was under way when that ended. */
+  overtime: boolean;
   failures: number;
 }
 
@@ -132,7 +143,10 @@ export class ChildSas {
     if (this.#rekeying !== undefined && this.#rekeying.spiIn === replaces)
       this.#rekeying.rival = { member, lowest: lowestNonce(nonces) };
     // Not a rekey, so the peer will not delete the old one; nor does a tunnel need two.
-    if (replaces === undefined) this.#timers.set(`hard ${old.spiIn}`, after(now, DRAIN_MS));
+    if (replaces === undefined) {
+      old.overtime = true;
+      this.#timers.set(`hard ${old.spiIn}`, after(now, DRAIN_MS));
+    }
   }
 
   /** `fatal`: there is no CHILD_SA and the peer does not want one. */
@@ -230,13 +244,18 @@ export class ChildSas {
       if (member === undefined) continue;
       if (name === 'soft') member.wantsRekey = true;
       if (name === 'drain') this.#remove(member, REPLACED);
-      if (name === 'hard') end = this.#onHardLimit(member) ?? end;
+      if (name === 'hard') end = this.#onHardLimit(member, now) ?? end;
     }
     return end;
   }
 
-  #onHardLimit(member: Member): string | undefined {
+  #onHardLimit(member: Member, now: Instant): string | undefined {
     if (member === this.#sending) {
+      if (this.#isBeingReplaced(member) && !member.overtime) {
+        member.overtime = true;
+        this.#timers.set(`hard ${member.spiIn}`, after(now, OVERTIME_MS));
+        return undefined;
+      }
       member.phase = 'leaving';
       if (!this.#switchOver())
         return ['the CHILD_SA reached the end of its lifetime without a successor', this.rekeyError]
@@ -247,6 +266,11 @@ export class ChildSas {
     return undefined;
   }
 
+  /** Our rekey of it is due or under way, or the peer's is and may not have reached the peer yet. */
+  #isBeingReplaced({ spiIn, replaced, wantsRekey }: Member): boolean {
+    return replaced || wantsRekey || this.#rekeying?.spiIn === spiIn;
+  }
+
   // --- one member
 
   #find(spiIn: number | undefined): Member | undefined {
@@ -255,7 +279,15 @@ export class ChildSas {
 
   #add(terms: ChildTerms, where: Where, phase: Phase, now: Instant): Member {
     const child: ChildSa = { suite: terms.suite, pair: espSaPair(terms, where), since: now };
-    const member = { child, spiIn: terms.spiIn, phase, replaced: false, wantsRekey: false, failures: 0 };
+    const member = {
+      child,
+      spiIn: terms.spiIn,
+      phase,
+      replaced: false,
+      wantsRekey: false,
+      overtime: false,
+      failures: 0,
+    };
     this.#members.push(member);
     const { childLifetimeMs } = this.#config;
     this.#timers.set(`soft ${terms.spiIn}`, after(now, softMs(this.#random, childLifetimeMs)));

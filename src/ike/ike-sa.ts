@@ -426,8 +426,8 @@ export class IkeSa {
       case 'heir':
         return this.#succession.heirUnused(now);
       case 'ike-lifetime':
-        if (!this.#movesOn(now)) this.#fail(this.#succession.describeEnd(), DELETE_IKE_SA, now);
-        return;
+        if (this.#succession.prolonged(now) || this.#movesOn(now)) return;
+        return this.#fail(this.#succession.describeEnd(), DELETE_IKE_SA, now);
       case 'ike-soft':
         return this.#succession.rekeyNow();
       case 'give-up':

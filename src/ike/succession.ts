@@ -4,7 +4,7 @@ import type { IkeTerms } from './exchanges/exchange.ts';
 import type { IkeSa } from './ike-sa.ts';
 import type { IkeSaTimers } from './ike-sa-state.ts';
 import { isLower, lowestNonce, type Nonces } from './keymat.ts';
-import { BUSY_RETRY_MS, HEIR_UNUSED_MS, jitter, rekeyRetryMs, softMs } from './timing.ts';
+import { BUSY_RETRY_MS, HEIR_UNUSED_MS, jitter, OVERTIME_MS, rekeyRetryMs, softMs } from './timing.ts';
 
 /**
  * When an IKE SA is rekeyed, and which IKE SA follows it (RFC 7296 §2.8, §2.18): what our rekey made takes over at once,
@@ -17,6 +17,7 @@ export class Succession {
   /** What the peer's rekey of this IKE SA made. */
   #candidate: { readonly sa: IkeSa; readonly lowest: Uint8Array } | undefined;
   #rekeyDue = false;
+  #overtime = false;
   #failures = 0;
   #rekeyError: string | undefined;
 
@@ -36,6 +37,14 @@ export class Succession {
   startLifetime(lifetimeMs: number, now: Instant): void {
     this.#timers.set('ike-soft', after(now, softMs(this.#random, lifetimeMs)));
     this.#timers.set('ike-lifetime', after(now, lifetimeMs));
+  }
+
+  /** The lifetime is over. True: our own rekey is due or under way, so the IKE SA goes on for a while, once. */
+  prolonged(now: Instant): boolean {
+    if (this.#overtime || !(this.#rekeyDue || this.#sa.rekeying)) return false;
+    this.#overtime = true;
+    this.#timers.set('ike-lifetime', after(now, OVERTIME_MS));
+    return true;
   }
 
   /** Why there is nothing left when the lifetime is over. */

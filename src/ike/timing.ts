@@ -32,6 +32,8 @@ export const RETIRED_MS = 30_000;
 export const HEIR_UNUSED_MS = 10_000;
 /** How soon after bring-up the first CHILD_SA is rekeyed to prove that PFS works: well within a minute, not amid the rush. */
 export const PFS_PROOF_MS = 15_000;
+/** How long an SA outlives its lifetime, once, when a rekey that may replace it is under way: longer than any answer takes. */
+export const OVERTIME_MS = 30_000;
 /** After TEMPORARY_FAILURE; the jitter keeps the two ends from meeting again. */
 export const BUSY_RETRY_MS = 2_000;
 /** A CHILD_SA that did not live this long is not replaced at once. */
