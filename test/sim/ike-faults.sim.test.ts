@@ -63,7 +63,7 @@ describe('configuration mistakes', () => {
     pair.network.middlebox = answerInit(pair, () => [notify(INVALID_KE_PAYLOAD, Uint8Array.of(0, 14))]);
     pair.start().clock.advance(5_000);
     expect(pair.initiator.view.lastError).toBe(
-      '198.51.100.20 wants Diffie-Hellman group MODP_2048 (INVALID_KE_PAYLOAD); we offer ECP_384: set the same group at both ends',
+      '198.51.100.20 wants Diffie-Hellman group MODP_2048 (INVALID_KE_PAYLOAD): we offer ECP_384; set the same group at both ends',
     );
   });
 

@@ -66,7 +66,7 @@ describe('INVALID_SYNTAX in an answer', () => {
     const rogue = new RoguePeer(end);
     rogue.answer([notify(NotifyType.InvalidSyntax)]);
     expect(rogue.victim.last('child-down')?.reason).toMatch(
-      /could not read INFORMATIONAL and dropped the IKE SA \(INVALID_SYNTAX\): its log has the reason$/,
+      /could not read our last message and dropped the IKE SA \(INVALID_SYNTAX\): its log has the reason; .*$/,
     );
     rogue.pair.clock.advance(1_000);
     const informational = rogue.pair.network.sent.filter(({ bytes }) => bytes[18] === ExchangeType.Informational);
@@ -157,6 +157,10 @@ describe('a message id out of order', () => {
     const rogue = new RoguePeer(end);
     const complaint = notify(NotifyType.InvalidMessageId, Uint8Array.of(0, 0, 0, 99));
     expect(rogue.ask([complaint])).toEqual([]);
+    expect(lastEvent(rogue.victim)).toMatchObject({
+      result: 'ok',
+      reason: expect.stringMatching(/got a message of ours whose number it did not expect \(INVALID_MESSAGE_ID\): /),
+    });
     expect(rogue.ask([])).toEqual([]);
     const { messageId } = rogue.nextRequest();
     expect(messageId).toBe(end === 'branch' ? 0 : 2);

@@ -316,7 +316,7 @@ describe('PFS', () => {
     });
     pair.clock.advance(60_000);
     expect(pair.initiator.view.rekeyError).toBe(
-      '198.51.100.20 refused the rekey of the CHILD_SA (NO_PROPOSAL_CHOSEN) although it accepted this cipher without PFS: ' +
+      '198.51.100.20 refused the rekey of the CHILD_SA (NO_PROPOSAL_CHOSEN): it accepted this cipher without PFS and ' +
         'we offered AES_GCM_16_256/ECP_384, so its PFS group differs from ours; ' +
         'set the same PFS group at both ends, or the tunnel breaks at the end of each lifetime',
     );

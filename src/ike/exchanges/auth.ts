@@ -4,13 +4,14 @@ import { ANY_TO_ANY, type ChildTerms, coversAny, describeSelectors } from '../ch
 import { describeId, idBody, sameId } from '../identity.ts';
 import { childKeys, sharedKeyAuth } from '../keymat.ts';
 import { acceptedEsp, answerEsp, offerEsp, type Selection, selectEsp } from '../proposal.ts';
+import { explainRefusal } from '../refusals.ts';
 import { decodeEspSpi, encodeEspSpi } from '../spi.ts';
 import { describeEspSuite } from '../suites.ts';
 import type { ChildSuite, IkeConfig } from '../types.ts';
 import type { AuthPayload } from '../wire/auth.ts';
-import { AuthMethod, ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
+import { AuthMethod, ExchangeType, NotifyType } from '../wire/iana.ts';
 import type { IdBody } from '../wire/id.ts';
-import { findNotify, findPayload, type Payload } from '../wire/message.ts';
+import { findErrorNotify, findNotify, findPayload, type Payload } from '../wire/message.ts';
 import { type NotifyPayload, notify } from '../wire/notify.ts';
 import type { Answer, Exchange, ExchangeContext, Outcome, Reply, SaInitResult } from './exchange.ts';
 import { DELETE_IKE_SA, failed } from './exchange.ts';
@@ -54,7 +55,7 @@ export class Auth implements Exchange {
   onResponse({ payloads }: Reply): Outcome {
     const auth = findPayload(payloads, 'auth');
     const id = findPayload(payloads, 'id-responder');
-    const error = errorNotify(payloads);
+    const error = findErrorNotify(payloads);
     if (auth === undefined || id === undefined) return failed(this.#refusal(error));
     const verified = verifyPeer(this.#context, this.#init, 'responder', id, auth);
     if (!verified.ok) return failed(verified.error, [notify(NotifyType.AuthenticationFailed)]);
@@ -78,19 +79,16 @@ export class Auth implements Exchange {
   #refusal(error: NotifyPayload | undefined): string {
     const { config, peer } = this.#context;
     if (error === undefined) return `${peer} answered IKE_AUTH without IDr and AUTH; expected both`;
-    const name = notifyName(error.notifyType);
-    if (error.notifyType === NotifyType.AuthenticationFailed)
-      return (
-        `${peer} rejected our authentication (${name}): the pre-shared key or the identity ` +
-        `${describeId(idBody(config.localId))} differs from what the peer holds; compare both at both ends`
-      );
-    return `${peer} refused IKE_AUTH (${name}): its log has the reason`;
+    return explainRefusal(error, { peer, step: 'auth', localId: describeId(idBody(config.localId)) });
   }
 
   /** The CHILD_SA of an authenticated response, or why there is none. */
   #child(payloads: readonly Payload[], error: NotifyPayload | undefined): Result<ChildTerms, string> {
     const { config, peer } = this.#context;
-    if (error !== undefined) return err(this.#childRefusal(error));
+    if (error !== undefined) {
+      const facts = { peer, step: 'first-child', offered: this.proposal, hint: esnHint(config) } as const;
+      return err(explainRefusal(error, facts));
+    }
     const sa = findPayload(payloads, 'sa');
     const tsi = findPayload(payloads, 'ts-initiator');
     const tsr = findPayload(payloads, 'ts-responder');
@@ -122,16 +120,6 @@ export class Auth implements Exchange {
       keysIn: keys.fromResponder,
       keysOut: keys.fromInitiator,
     });
-  }
-
-  #childRefusal({ notifyType }: NotifyPayload): string {
-    const { config, peer } = this.#context;
-    const name = notifyName(notifyType);
-    if (notifyType === NotifyType.NoProposalChosen)
-      return `${peer} refused our ESP proposal (${name}): we offered ${this.proposal}; set the same phase 2 suite at both ends${esnHint(config)}`;
-    if (notifyType === NotifyType.TsUnacceptable)
-      return `${peer} refused the traffic selectors 0.0.0.0/0 both ways (${name}): set any-to-any selectors at the peer`;
-    return `${peer} accepted us but refused the CHILD_SA (${name}): its log has the reason`;
   }
 }
 
@@ -254,7 +242,3 @@ const esnHint = ({ esn = 'offer' }: IkeConfig): string =>
 
 const describeEspSuites = ({ espSuites, esn }: IkeConfig): string =>
   [...new Set(espSuites.map((suite) => describeEspSuite(suite, esn)))].join(', ');
-
-function errorNotify(payloads: readonly Payload[]): NotifyPayload | undefined {
-  return payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));
-}

@@ -4,11 +4,12 @@ import { err, ok, type Result } from '../../lib/result.ts';
 import { ANY_TO_ANY, type ChildTerms, coversAny, describeSelectors } from '../child-sa.ts';
 import { childKeys, type Nonces } from '../keymat.ts';
 import { acceptedEspPfs, answerEspPfs, describeGroup, describeOffer, offerEspPfs, selectEspPfs } from '../proposal.ts';
+import { explainRefusal } from '../refusals.ts';
 import { decodeEspSpi, encodeEspSpi, newEspSpi } from '../spi.ts';
 import { describeEspPfs } from '../suites.ts';
 import type { EspSuite, IkeConfig } from '../types.ts';
-import { ExchangeType, isErrorNotify, NotifyType, notifyName, ProtocolId } from '../wire/iana.ts';
-import { findNotify, findPayload, type Payload } from '../wire/message.ts';
+import { ExchangeType, NotifyType, ProtocolId } from '../wire/iana.ts';
+import { findErrorNotify, findNotify, findPayload, type Payload } from '../wire/message.ts';
 import { type NotifyPayload, notify } from '../wire/notify.ts';
 import {
   type Answer,
@@ -69,8 +70,8 @@ export class CreateChild implements Exchange {
   onResponse({ payloads }: Reply): Outcome {
     const wrongGroup = findNotify(payloads, NotifyType.InvalidKePayload);
     if (wrongGroup !== undefined) return this.#onInvalidKe(wrongGroup);
-    const error = payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));
-    if (error !== undefined) return this.#refused(refusalCause(error.notifyType), this.#explain(error.notifyType));
+    const error = findErrorNotify(payloads);
+    if (error !== undefined) return this.#refused(refusalCause(error.notifyType), this.#explain(error));
     const child = this.#complete(payloads);
     return child.ok ? child.value : this.#refused('refused', child.error);
   }
@@ -87,42 +88,22 @@ export class CreateChild implements Exchange {
     return { kind: 'child-refused', cause, replaces: this.replaces, reason };
   }
 
-  #onInvalidKe({ data }: NotifyPayload): Outcome {
-    const { config, deps, peer } = this.#context;
+  #onInvalidKe(wrongGroup: NotifyPayload): Outcome {
+    const { config, deps } = this.#context;
+    const { data } = wrongGroup;
     const wanted = data.length === 2 ? new Reader(data).u16() : 0;
     const group = config.espSuites.map((suite) => suite.pfsGroup).find((offered) => offered === wanted);
     if (group === undefined || group === 'none' || this.#retried)
-      return this.#refused(
-        'refused',
-        `${peer} wants PFS group ${describeGroup(wanted)} (INVALID_KE_PAYLOAD); we offered ${this.proposal}: ` +
-          'set the same PFS group at both ends',
-      );
+      return this.#refused('refused', this.#explain(wrongGroup));
     this.#retried = true;
     this.#keyExchange = deps.crypto.keyExchange(group, deps.random);
     return { kind: 'retry', reason: `the peer wants PFS group ${describeGroup(group)}` };
   }
 
-  #explain(notifyType: number): string {
+  #explain(error: NotifyPayload): string {
     const { peer } = this.#context;
-    const name = notifyName(notifyType);
-    const what = this.replaces === undefined ? 'a new CHILD_SA' : 'the rekey of the CHILD_SA';
-    switch (notifyType) {
-      case NotifyType.NoProposalChosen:
-        return (
-          `${peer} refused ${what} (${name}) although it accepted this cipher without PFS: we offered ${this.proposal}, ` +
-          'so its PFS group differs from ours; set the same PFS group at both ends, or the tunnel breaks at the end of each lifetime'
-        );
-      case NotifyType.TemporaryFailure:
-        return `${peer} is busy with another exchange (${name}); asking again soon`;
-      case NotifyType.ChildSaNotFound:
-        return `${peer} does not have this CHILD_SA any more (${name})`;
-      case NotifyType.NoAdditionalSas:
-        return `${peer} does not allow ${what} (${name}): allow rekeying at the peer, or set its lifetimes longer than ours`;
-      case NotifyType.TsUnacceptable:
-        return `${peer} refused the traffic selectors 0.0.0.0/0 both ways (${name}): set any-to-any selectors at the peer`;
-      default:
-        return `${peer} refused ${what} (${name}): its log has the reason`;
-    }
+    const step = this.replaces === undefined ? 'new-child' : 'child-rekey';
+    return explainRefusal(error, { peer, step, offered: this.proposal });
   }
 
   #complete(payloads: readonly Payload[]): Result<Outcome, string> {

@@ -1,7 +1,16 @@
+import { explainRefusal } from '../refusals.ts';
 import { decodeEspSpi, encodeEspSpi } from '../spi.ts';
-import { ExchangeType, NotifyType, notifyName, ProtocolId } from '../wire/iana.ts';
-import type { Payload } from '../wire/message.ts';
-import { type Answer, DELETE_IKE_SA, DONE, type Exchange, type ExchangeContext, type Outcome } from './exchange.ts';
+import { ExchangeType, NotifyType, ProtocolId } from '../wire/iana.ts';
+import { findErrorNotify, type Payload } from '../wire/message.ts';
+import {
+  type Answer,
+  DELETE_IKE_SA,
+  DONE,
+  type Exchange,
+  type ExchangeContext,
+  type Outcome,
+  type Reply,
+} from './exchange.ts';
 import { describeRedirect } from './redirect.ts';
 
 /** Empty INFORMATIONAL request: "are you there?", RFC 7296 §2.4. Also moves a NAT's mapping back to us. */
@@ -22,8 +31,8 @@ export class LivenessCheck implements Exchange {
     return [];
   }
 
-  onResponse(): Outcome {
-    return DONE;
+  onResponse({ payloads }: Reply): Outcome {
+    return nothing(this.#context.peer, payloads);
   }
 
   /** Whoever can write that is alive. */
@@ -107,9 +116,9 @@ export function answerInformational(
   if (deletesIkeSa(payloads))
     return { payloads: [], proposal: '', outcome: { kind: 'deleted', reason: `${peer} deleted the IKE SA` } };
 
-  const fatal = payloads.find((p) => p.kind === 'notify' && FATAL_NOTIFIES.has(p.notifyType));
-  if (fatal?.kind === 'notify') {
-    const reason = `${peer} gave up the IKE SA (${notifyName(fatal.notifyType)}): compare the pre-shared key and the identities at both ends`;
+  const error = findErrorNotify(payloads);
+  if (error !== undefined && FATAL_NOTIFIES.has(error.notifyType)) {
+    const reason = explainRefusal(error, { peer, step: 'informational' });
     return { payloads: [], proposal: '', outcome: { kind: 'failed', reason, farewell: [] } };
   }
 
@@ -138,8 +147,11 @@ export function answerInformational(
 export const deletesIkeSa = (payloads: readonly Payload[]): boolean =>
   payloads.some((payload) => payload.kind === 'delete' && payload.protocolId === ProtocolId.Ike);
 
+/** Nothing to do; what the peer tells besides is for the operator. */
 function nothing(peer: string, payloads: readonly Payload[]): Outcome {
-  const remark = describeRedirect(peer, payloads);
+  const error = findErrorNotify(payloads);
+  const remark =
+    error === undefined ? describeRedirect(peer, payloads) : explainRefusal(error, { peer, step: 'informational' });
   return remark === undefined ? DONE : { kind: 'done', remark };
 }
 

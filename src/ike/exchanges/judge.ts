@@ -1,4 +1,5 @@
-import { ExchangeType, NotifyType, notifyName } from '../wire/iana.ts';
+import { explainRefusal } from '../refusals.ts';
+import { ExchangeType, NotifyType } from '../wire/iana.ts';
 import { findNotify, findUnsupportedCritical } from '../wire/message.ts';
 import { type Exchange, type ExchangeContext, failed, insistsOn, type Outcome, type Reply } from './exchange.ts';
 
@@ -9,8 +10,6 @@ export function judge({ peer }: ExchangeContext, exchange: Exchange, reply: Repl
   const invalid = findNotify(reply.payloads, NotifyType.InvalidSyntax);
   // RFC 7296 §2.21.3: both ends drop the IKE SA without another word. Before there are keys, anyone could have said so.
   if (invalid !== undefined && exchange.type !== ExchangeType.IkeSaInit)
-    return failed(
-      `${peer} could not read ${exchange.name} and dropped the IKE SA (${notifyName(invalid.notifyType)}): its log has the reason`,
-    );
+    return failed(explainRefusal(invalid, { peer, step: 'informational' }));
   return exchange.onResponse(reply);
 }

@@ -3,11 +3,12 @@ import { Reader, Writer } from '../../lib/bytes.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import { deriveSkKeys, type Nonces, rekeySkeyseed } from '../keymat.ts';
 import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
+import { explainRefusal } from '../refusals.ts';
 import { isZeroIkeSpi, newIkeSpi } from '../spi.ts';
 import { describeIkeSuite } from '../suites.ts';
 import type { IkeSuite } from '../types.ts';
-import { ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
-import { findNotify, findPayload, type Payload } from '../wire/message.ts';
+import { ExchangeType, NotifyType } from '../wire/iana.ts';
+import { findErrorNotify, findNotify, findPayload, type Payload } from '../wire/message.ts';
 import { type NotifyPayload, notify } from '../wire/notify.ts';
 import { broken, declined, refusalCause } from './create-child.ts';
 import {
@@ -61,12 +62,12 @@ export class RekeyIke implements Exchange {
   onResponse({ payloads }: Reply): Outcome {
     const wrongGroup = findNotify(payloads, NotifyType.InvalidKePayload);
     if (wrongGroup !== undefined) return this.#onInvalidKe(wrongGroup);
-    const error = payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));
+    const error = findErrorNotify(payloads);
     if (error !== undefined)
       return {
         kind: 'ike-rekey-refused',
         cause: refusalCause(error.notifyType),
-        reason: this.#explain(error.notifyType),
+        reason: this.#explain(error),
       };
     const result = this.#complete(payloads);
     return result.ok ? result.value : this.onUnusable(result.error);
@@ -80,29 +81,19 @@ export class RekeyIke implements Exchange {
     return `${this.#context.peer} is dead: it did not answer the rekey of the IKE SA`;
   }
 
-  #onInvalidKe({ data }: NotifyPayload): Outcome {
-    const { deps, peer } = this.#context;
+  #onInvalidKe(wrongGroup: NotifyPayload): Outcome {
+    const { deps } = this.#context;
+    const { data } = wrongGroup;
     const wanted = data.length === 2 ? new Reader(data).u16() : 0;
     const group = this.#suites.map((suite) => suite.dhGroup).find((offered) => offered === wanted);
-    if (group === undefined || this.#retried) {
-      const reason =
-        `${peer} wants Diffie-Hellman group ${describeGroup(wanted)} (INVALID_KE_PAYLOAD) for the rekey of the IKE SA; ` +
-        `we offered ${this.proposal}: set the same group at both ends`;
-      return { kind: 'ike-rekey-refused', cause: 'refused', reason };
-    }
+    if (group === undefined || this.#retried) return this.onUnusable(this.#explain(wrongGroup));
     this.#retried = true;
     this.#keyExchange = deps.crypto.keyExchange(group, deps.random);
     return { kind: 'retry', reason: `the peer wants Diffie-Hellman group ${describeGroup(group)}` };
   }
 
-  #explain(notifyType: number): string {
-    const { peer } = this.#context;
-    const name = notifyName(notifyType);
-    if (notifyType === NotifyType.TemporaryFailure)
-      return `${peer} is busy with another exchange (${name}); asking again soon`;
-    if (notifyType === NotifyType.NoProposalChosen)
-      return `${peer} refused the rekey of the IKE SA (${name}): we offered ${this.proposal}; set the same phase 1 suite at both ends`;
-    return `${peer} refused the rekey of the IKE SA (${name}): its log has the reason`;
+  #explain(error: NotifyPayload): string {
+    return explainRefusal(error, { peer: this.#context.peer, step: 'ike-rekey', offered: this.proposal });
   }
 
   #complete(payloads: readonly Payload[]): Result<Outcome, string> {

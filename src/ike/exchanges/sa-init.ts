@@ -5,12 +5,13 @@ import { err, ok, type Result } from '../../lib/result.ts';
 import { deriveSkKeys, skeyseed } from '../keymat.ts';
 import { detectNat, natDetectionNotifies, sightingOf } from '../nat-detection.ts';
 import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
+import { explainRefusal } from '../refusals.ts';
 import { isZeroIkeSpi, ZERO_IKE_SPI } from '../spi.ts';
 import { describeIkeSuite } from '../suites.ts';
 import { RETRANSMIT_AFTER_MS } from '../timing.ts';
 import type { IkeSuite } from '../types.ts';
-import { ExchangeType, isErrorNotify, NotifyType, notifyName } from '../wire/iana.ts';
-import { findNotify, findPayload, findUnsupportedCritical, type Payload } from '../wire/message.ts';
+import { ExchangeType, NotifyType } from '../wire/iana.ts';
+import { findErrorNotify, findNotify, findPayload, findUnsupportedCritical, type Payload } from '../wire/message.ts';
 import { type NotifyPayload, notify } from '../wire/notify.ts';
 import {
   type Exchange,
@@ -106,8 +107,11 @@ export class SaInit implements Exchange {
     if (cookie !== undefined) return this.#onCookie(cookie);
     const wrongGroup = findNotify(payloads, NotifyType.InvalidKePayload);
     if (wrongGroup !== undefined) return this.#onInvalidKe(wrongGroup, requestBytes);
-    const error = payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));
-    if (error !== undefined) return this.#suspect(this.#refusal(error));
+    const error = findErrorNotify(payloads);
+    if (error !== undefined)
+      return this.#suspect(
+        explainRefusal(error, { peer: this.#context.peer, step: 'sa-init', offered: this.proposal }),
+      );
     const redirect = describeRedirect(this.#context.peer, payloads);
     if (redirect !== undefined && findPayload(payloads, 'sa') === undefined) return this.#suspect(redirect);
     const init = this.#complete(reply);
@@ -144,17 +148,15 @@ export class SaInit implements Exchange {
     return this.#retry('the peer asked for its cookie', COOKIE_HOLD_MS);
   }
 
-  #onInvalidKe({ data }: NotifyPayload, requestBytes: Uint8Array): Outcome {
+  #onInvalidKe(wrongGroup: NotifyPayload, requestBytes: Uint8Array): Outcome {
     const { config, peer } = this.#context;
+    const { data } = wrongGroup;
     const wanted = data.length === 2 ? new Reader(data).u16() : 0;
     const offered = config.ikeSuites.map((suite) => suite.dhGroup);
     const group = offered.find((candidate) => candidate === wanted);
     if (group === undefined || group === this.#group) {
       const ours = [...new Set(offered)].map(describeGroup).join(', ');
-      return this.#suspect(
-        `${peer} wants Diffie-Hellman group ${describeGroup(wanted)} (INVALID_KE_PAYLOAD); ` +
-          `we offer ${ours}: set the same group at both ends`,
-      );
+      return this.#suspect(explainRefusal(wrongGroup, { peer, step: 'sa-init', offered: ours }));
     }
     this.#superseded.set(this.#group, requestBytes);
     this.#group = group;
@@ -177,16 +179,6 @@ export class SaInit implements Exchange {
 
   #suspect(reason: string): Outcome {
     return { kind: 'suspicion', reason };
-  }
-
-  #refusal({ notifyType }: NotifyPayload): string {
-    const { peer } = this.#context;
-    const name = notifyName(notifyType);
-    if (notifyType === NotifyType.NoProposalChosen)
-      return `${peer} refused our IKE proposal (${name}): we offered ${this.proposal}; set the same phase 1 suite at both ends`;
-    if (notifyType === NotifyType.InvalidMajorVersion)
-      return `${peer} does not speak IKEv2 (${name}): set its connection to IKEv2`;
-    return `${peer} refused IKE_SA_INIT (${name}): its log has the reason`;
   }
 
   #complete({ spiR, payloads, requestBytes, responseBytes, local, from }: Reply): Result<SaInitResult, string> {

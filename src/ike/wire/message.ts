@@ -4,7 +4,7 @@ import { type AuthPayload, authCodec } from './auth.ts';
 import type { PayloadCodec } from './codec.ts';
 import { type DeletePayload, deleteCodec } from './delete.ts';
 import { decodeHeader, encodeHeader, HEADER_LENGTH, type IkeHeader } from './header.ts';
-import { PayloadType } from './iana.ts';
+import { isErrorNotify, PayloadType } from './iana.ts';
 import { type IdInitiatorPayload, type IdResponderPayload, idInitiatorCodec, idResponderCodec } from './id.ts';
 import { type KePayload, keCodec } from './ke.ts';
 import { type NoncePayload, nonceCodec } from './nonce.ts';
@@ -134,6 +134,11 @@ export function findPayload<K extends Payload['kind']>(
 /** The first Notify of a type. */
 export function findNotify(payloads: readonly Payload[], notifyType: number): NotifyPayload | undefined {
   return payloads.find((p): p is NotifyPayload => p.kind === 'notify' && p.notifyType === notifyType);
+}
+
+/** The first Notify that reports an error. */
+export function findErrorNotify(payloads: readonly Payload[]): NotifyPayload | undefined {
+  return payloads.find((p): p is NotifyPayload => p.kind === 'notify' && isErrorNotify(p.notifyType));
 }
 
 /**
