@@ -1,6 +1,6 @@
 import { type BranchOptions, manualBranch, PSK } from './branch-config.ts';
 import { eventually } from './eventually.ts';
-import { type IkeSaRecord, StrongSwan } from './strongswan.ts';
+import { type IkeSaRecord, StrongSwan, type StrongSwanOptions } from './strongswan.ts';
 import { ADDRESS, Topology, type Zone } from './topology.ts';
 import { ping } from './traffic.ts';
 import { Tunwrightd } from './tunwrightd.ts';
@@ -31,7 +31,7 @@ export class RekeyedTunnel {
     this.responder = responder;
   }
 
-  static async create(): Promise<RekeyedTunnel> {
+  static async create(responderOptions: Partial<StrongSwanOptions> = {}): Promise<RekeyedTunnel> {
     const topology = await Topology.create();
     const [zone] = topology.zones;
     const responder = await StrongSwan.start(topology, 'zone1', {
@@ -40,6 +40,7 @@ export class RekeyedTunnel {
       remoteId: ADDRESS.branchPublic,
       psk: PSK,
       routes: [ADDRESS.branchBgp],
+      ...responderOptions,
     });
     return new RekeyedTunnel(topology, zone, responder);
   }

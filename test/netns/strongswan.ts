@@ -39,6 +39,8 @@ export interface StrongSwanOptions {
   readonly esp?: string;
   /** Routes that lead into the tunnel device, set again at every start. */
   readonly routes?: readonly string[];
+  /** Octets of the largest IP packet with an IKE message. */
+  readonly fragmentSize?: number;
 }
 
 export interface IkeSaRecord {
@@ -88,7 +90,10 @@ export class StrongSwan {
   static async start(topology: Topology, name: string, options: StrongSwanOptions): Promise<StrongSwan> {
     const started = new StrongSwan(topology, name, options);
     await mkdir(join(started.#directory, 'swanctl'), { recursive: true });
-    await writeFile(started.#environment['STRONGSWAN_CONF'] ?? '', daemonConfig(started.#directory));
+    await writeFile(
+      started.#environment['STRONGSWAN_CONF'] ?? '',
+      daemonConfig(started.#directory, options.fragmentSize),
+    );
     await writeFile(join(started.#directory, 'swanctl', 'swanctl.conf'), connectionConfig(options));
     await started.start();
     return started;
@@ -194,7 +199,7 @@ function withKeySize(section: ViciSection): string {
   return size === '' ? text(section, 'encr-alg') : `${text(section, 'encr-alg')}-${size}`;
 }
 
-function daemonConfig(directory: string): string {
+function daemonConfig(directory: string, fragmentSize = 1280): string {
   // kernel-libipsec routes every selector into ipsec0 whatever install_routes says: its table's rule must stay below main's.
   return `
 charon {
@@ -202,6 +207,7 @@ charon {
   install_routes = no
   install_virtual_ip = no
   routing_table_prio = 40000
+  fragment_size = ${fragmentSize}
   retransmit_tries = 4
   retransmit_timeout = 1.0
   retransmit_base = 1.5
