@@ -3,6 +3,7 @@ import { elapsedMs, type Instant } from '../lib/time.ts';
 import type { IkeSaEnd } from './ike-sa-output.ts';
 import {
   backoffMs,
+  FIRST_AFTER_MS,
   GLANCE_AFTER_MS,
   IMMEDIATE_RETRY_EVERY_MS,
   jitter,
@@ -44,6 +45,7 @@ export class Attempts {
     const eager = this.#silences < EAGER_ATTEMPTS;
     if (this.#glancing)
       return { port: this.#otherPort, waitsMs: eager ? GLANCE_AFTER_MS.eager : GLANCE_AFTER_MS.later };
+    if (this.#silences === 0) return { port: this.#usualPort, waitsMs: FIRST_AFTER_MS };
     return { port: this.#usualPort, waitsMs: eager ? RETRANSMIT_AFTER_MS : WATCH_AFTER_MS };
   }
 
@@ -68,10 +70,12 @@ export class Attempts {
     this.answered();
     switch (end) {
       case 'stalled':
+        this.#suspectPort();
         return jitter(this.#random, STALLED_RETRY_MS);
       case 'suspicion':
         return backoffMs(this.#random, this.#failures++, UNPROVEN_BACKOFF_MAX_MS);
       case 'refusal':
+        this.#suspectPort();
         return backoffMs(this.#random, this.#failures++);
       case 'dead':
         // It took a while to find out: nobody spins, and the peer may be back already.
@@ -79,6 +83,11 @@ export class Attempts {
       case 'lost':
         return this.#mayRetryAtOnce(now) ? 0 : backoffMs(this.#random, this.#failures++);
     }
+  }
+
+  /** Some middleboxes rewrite IKE on port 500, and then AUTH cannot verify: the other port tells. */
+  #suspectPort(): void {
+    this.#usualPort = this.#otherPort;
   }
 
   #mayRetryAtOnce(now: Instant): boolean {

@@ -7,6 +7,8 @@ import type { Random } from '../crypto/types.ts';
 export const RETRANSMIT_AFTER_MS: readonly number[] = [500, 1000, 2000, 4000];
 /** From this transmission on, 1.5 s after the first, a request goes out in smaller fragments: its path may swallow large packets. */
 export const SHRINK_AT_TRANSMISSION = 3;
+/** The first IKE_SA_INIT requests: where port 500 is blocked, 4500 is tried after 3.5 s. */
+export const FIRST_AFTER_MS: readonly number[] = [500, 1000, 2000];
 /** IKE_SA_INIT to a peer that has been silent for a while. Longer, and its return would go unnoticed for over 10 s. */
 export const WATCH_AFTER_MS: readonly number[] = [7_000];
 /** IKE_SA_INIT to the port that is probably the wrong one, in the first half minute and later. */

@@ -37,6 +37,26 @@ describe('attempts to reach a peer', () => {
     expect(attempts.next().port).toBe(500);
   });
 
+  test('try 4500 after three requests to 500', () => {
+    const attempts = new Attempts(lowest);
+    expect(attempts.next()).toEqual({ port: 500, waitsMs: [500, 1000, 2000] });
+    attempts.pauseAfter('silence', instant(0));
+    expect(attempts.next()).toEqual({ port: 4500, waitsMs: [500, 500] });
+  });
+
+  test.each<IkeSaEnd>(['refusal', 'stalled'])(
+    'after %s use the other port: a middlebox may rewrite IKE on one',
+    (end) => {
+      const attempts = new Attempts(lowest);
+      const ports = [0, 1, 2, 3].map(() => {
+        const { port } = attempts.next();
+        attempts.pauseAfter(end, instant(0));
+        return port;
+      });
+      expect(ports).toEqual([500, 4500, 500, 4500]);
+    },
+  );
+
   test.each<[IkeSaEnd, number[]]>([
     ['refusal', [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]],
     ['suspicion', [1_000, 2_000, 4_000, 8_000, 8_000]],
