@@ -118,6 +118,9 @@ export interface SaView {
   replay_window: number;
   age_s: number;
   rekey_in_s: number;
+  /** What may pass in either direction before the rekey; null without such a limit. 32-bit sequence numbers are packets. */
+  rekey_in_bytes: number | null;
+  rekey_in_packets: number | null;
   bytes: { in: number; out: number };
   packets: { in: number; out: number };
   drops: Record<string, number>;

@@ -64,7 +64,7 @@ export class Path {
 
   tick(now: Instant): void {
     this.tunnel.tick(now);
-    this.#watchRekey();
+    this.#watchIke();
   }
 
   /** Tells the peers why (Cease); their last words still need the tunnel, so it stops separately. */
@@ -74,7 +74,7 @@ export class Path {
   }
 
   stopTunnel(): void {
-    this.#deps.alarms.clear(`rekey-${this.spec.name}`);
+    for (const { code } of this.#concerns()) this.#deps.alarms.clear(code);
     for (const peer of this.peers) {
       peer.close();
       this.#deps.routing.removePeer(formatIp(peer.config.peerAddress));
@@ -128,12 +128,23 @@ export class Path {
     for (const peer of this.peers) peer.stop(CeaseSubcode.OtherConfigurationChange, `tunnel down: ${reason}`, true);
   }
 
-  /** The tunnel works until its SA expires: time to act on a refused rekey, which nothing else would show. */
-  #watchRekey(): void {
-    const code = `rekey-${this.spec.name}`;
-    const refused = this.tunnel.ike?.rekeyError;
-    if (refused === undefined) this.#deps.alarms.clear(code);
-    else if (this.#deps.alarms.raise(code, 'warning', refused)) this.#say('warn', 'rekey-refused', refused);
+  /** What is wrong although the tunnel works, so that nothing else would show it. */
+  #watchIke(): void {
+    for (const { code, kind, words } of this.#concerns()) {
+      if (words === undefined) this.#deps.alarms.clear(code);
+      else if (this.#deps.alarms.raise(code, 'warning', words)) this.#say('warn', kind, words);
+    }
+  }
+
+  #concerns(): readonly { readonly code: string; readonly kind: string; readonly words: string | undefined }[] {
+    const { name } = this.spec;
+    const ike = this.tunnel.ike;
+    return [
+      // The SA expires sooner or later: time to act on a refused rekey.
+      { code: `rekey-${name}`, kind: 'rekey-refused', words: ike?.rekeyError },
+      { code: `selectors-${name}`, kind: 'selectors-narrowed', words: ike?.narrowed },
+      { code: `lifetime-${name}`, kind: 'lifetime-too-small', words: ike?.lifetimeError },
+    ];
   }
 
   #say(level: 'info' | 'warn' | 'error', kind: string, message: string): void {

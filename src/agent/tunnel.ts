@@ -1,6 +1,6 @@
 import type { CryptoProvider, Random } from '../crypto/types.ts';
 import { describeEspSuite, IkeConnection } from '../ike/index.ts';
-import type { EspSuite, IkeInput, IkeOutput, IkeView } from '../ike/types.ts';
+import type { ChildUsage, EspSuite, IkeInput, IkeOutput, IkeView } from '../ike/types.ts';
 import type { Clock } from '../io/clock.ts';
 import {
   DataPlaneError,
@@ -140,7 +140,7 @@ export class Tunnel {
     this.#reportTraffic(state);
   }
 
-  /** Tells IKE which SAs received since the last tick, or that we have sent into silence. */
+  /** Tells IKE which SAs received since the last tick, or that we have sent into silence, and what has been used up. */
   #reportTraffic(open: Open): void {
     let heard = false;
     for (const { pair, inbound } of [...open.children, ...open.receiving.values()]) {
@@ -154,6 +154,7 @@ export class Tunnel {
     const sentInto = sent !== undefined && sent.last_used_ms !== open.lastSentMs;
     open.lastSentMs = sent?.last_used_ms ?? 0n;
     if (sentInto && !heard) open.reactor.feed({ kind: 'outbound-traffic' });
+    open.reactor.feed({ kind: 'usage', children: open.children.map(usageOf) });
   }
 
   /** Says goodbye to the peer (DELETE) and removes the device. Nothing happens on this tunnel afterwards. */
@@ -341,6 +342,16 @@ export class Tunnel {
     this.#state = { kind: 'closed', layer, reason, retryAt: after(now, delayMs), delayMs };
   }
 }
+
+const usageOf = ({ pair, inbound, outbound }: InstalledChild): ChildUsage => ({
+  spiIn: pair.inbound.spi,
+  octetsIn: Number(inbound.bytes),
+  octetsOut: Number(outbound.bytes),
+  packetsIn: Number(inbound.packets),
+  packetsOut: Number(outbound.packets),
+  sequenceIn: Number(inbound.sequence),
+  sequenceOut: Number(outbound.sequence),
+});
 
 /** Milliseconds a child has been carrying traffic. */
 export const childAgeMs = (child: InstalledChild, now: Instant): number => elapsedMs(child.since, now);

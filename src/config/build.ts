@@ -1,5 +1,5 @@
 import type { Draft } from './schema.ts';
-import { resolveIkeSuite, resolveIpsecSuite } from './suites.ts';
+import { PFS_GROUPS, resolveIkeSuite, resolveIpsecSuite } from './suites.ts';
 import type { Config, ConnectorConfig, LinkConfig, ProbeConfig } from './types.ts';
 
 const DEFAULT_ROTATE_MS = 90 * 86_400_000;
@@ -69,8 +69,11 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
     ipsec: {
       suite: resolveIpsecSuite(ipsec.suite),
       lifetimeMs: ipsec.lifetime,
+      lifetimeOctets: ipsec.lifetime_bytes,
+      lifetimePackets: ipsec.lifetime_packets,
       replayWindow: ipsec.replay_window,
       esn: ipsec.esn,
+      acceptPfs: ipsec.accept_pfs?.map((group) => PFS_GROUPS[group]),
     },
     psk: {
       source: psk.source,

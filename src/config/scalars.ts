@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type IpAddress, parseIp, parsePrefix } from '../lib/ip.ts';
+import { parseOctets } from '../lib/octets.ts';
 import { parseDuration } from './durations.ts';
 import type { IdentityConfig } from './types.ts';
 
@@ -39,6 +40,19 @@ export function duration(what: string, min: string, max: string, example: string
     const ms = parseDuration(value);
     return ms !== undefined && ms >= least && ms <= most ? ms : undefined;
   });
+}
+
+/** Octets between `min` and `max`, both as text. */
+export function octets(what: string, min: string, max: string, example: string) {
+  const [least, most] = [parseOctets(min) ?? 0, parseOctets(max) ?? 0];
+  return text(
+    `${what}, an amount from ${min} to ${max} in B, kB, MB, GB, TB or KiB, MiB, GiB, TiB`,
+    example,
+    (value) => {
+      const amount = parseOctets(value);
+      return amount !== undefined && amount >= least && amount <= most ? amount : undefined;
+    },
+  );
 }
 
 export const name = (what: string, example: string) =>

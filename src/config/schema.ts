@@ -11,6 +11,7 @@ import {
   ipv4OrAuto,
   localIdentity,
   name,
+  octets,
   origin,
   prefixText,
   probeUrl,
@@ -141,8 +142,13 @@ const link = z.strictObject({
     .strictObject({
       suite: ipsecSuite.default('mix6'),
       lifetime: duration('the lifetime of the ESP SAs', '10s', '30d', '1h').prefault('1h'),
+      lifetime_bytes: octets('what an ESP SA may carry in one direction', '1MB', '1PB', '100GB').optional(),
+      lifetime_packets: integer('how many packets an ESP SA may carry in one direction', 1_000, 1e15, 1e9).optional(),
       replay_window: z.literal(REPLAY_WINDOWS).default(4_096),
       esn: z.enum(['offer', 'require', 'off']).default('offer'),
+      accept_pfs: list(keysOf(PFS_GROUPS))
+        .meta({ examples: [['ecp384', 'ecp256']] })
+        .optional(),
     })
     .prefault({}),
   psk: z

@@ -101,8 +101,13 @@ export interface LinkConfig {
   readonly ipsec: {
     readonly suite: IpsecSuiteConfig;
     readonly lifetimeMs: number;
+    /** What an SA may carry in either direction; undefined: any amount. */
+    readonly lifetimeOctets: number | undefined;
+    readonly lifetimePackets: number | undefined;
     readonly replayWindow: number;
     readonly esn: 'offer' | 'require' | 'off';
+    /** PFS groups that Microsoft's own rekey may use besides those of `suite`; undefined: every group that we speak. */
+    readonly acceptPfs: readonly (14 | 19 | 20 | 24 | 'none')[] | undefined;
   };
   readonly psk: {
     readonly source: 'generated' | 'file';

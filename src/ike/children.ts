@@ -1,6 +1,7 @@
 import type { Random } from '../crypto/types.ts';
 import type { EspSaPair } from '../lib/esp-sa.ts';
 import { after, earliest, type Instant, TimerTable } from '../lib/time.ts';
+import { Allowance } from './allowance.ts';
 import { type ChildSa, type ChildTerms, espSaPair } from './child-sa.ts';
 import type { ReplacedChild } from './exchanges/create-child.ts';
 import type { Outcome } from './exchanges/exchange.ts';
@@ -15,7 +16,7 @@ import {
   rekeyRetryMs,
   softMs,
 } from './timing.ts';
-import type { IkeConfig, IkeOutput } from './types.ts';
+import type { ChildUsage, IkeConfig, IkeOutput } from './types.ts';
 
 /** More than any collision makes; a peer cannot have us hold more. */
 const MAX_CHILDREN = 6;
@@ -31,12 +32,17 @@ type Phase = 'in-use' | 'unconfirmed' | 'redundant' | 'leaving' | 'draining';
 interface Member {
   readonly child: ChildSa;
   readonly spiIn: number;
+  readonly allowance: Allowance;
+  /** That the peer narrowed its selectors; empty for no. */
+  readonly narrowed: string;
   phase: Phase;
   /** A successor exists: nobody rekeys this one again. */
   replaced: boolean;
   wantsRekey: boolean;
-  /** Beyond its lifetime, because a rekey was under way when that ended. */
-  overtime: boolean;
+  /** Its rekey for volume was asked for; what became of that decides when it is tried again. */
+  volumeDue: boolean;
+  /** What ended its lifetime while a rekey was under way: it lives on for a little, once. */
+  overtime: Spent | undefined;
   failures: number;
 }
 
@@ -52,7 +58,10 @@ type Where = Pick<EspSaPair, 'encapsulation' | 'remote'>;
 type ChildOutput = Extract<IkeOutput, { readonly kind: `child-${string}` }>;
 type Created = Extract<Outcome, { readonly kind: 'child-created' }>;
 type Refused = Extract<Outcome, { readonly kind: 'child-refused' }>;
-type TimerName = 'create' | `${'soft' | 'hard' | 'drain'} ${number}`;
+/** What of a lifetime is used up: a volume in words, or time. */
+type Spent = string | 'time';
+
+type TimerName = 'create' | `${'soft' | 'volume' | 'hard' | 'drain'} ${number}`;
 
 /**
  * The CHILD_SAs of one tunnel: which one carries traffic, which ones come and go, and when each is rekeyed. Outlives
@@ -84,7 +93,23 @@ export class ChildSas {
   get rekeyAt(): Instant | undefined {
     const spiIn = this.#sending?.spiIn;
     if (spiIn === undefined) return undefined;
-    return this.#timers.get(`soft ${spiIn}`) ?? this.#timers.get(`hard ${spiIn}`);
+    const soft = earliest(this.#timers.get(`soft ${spiIn}`), this.#timers.get(`volume ${spiIn}`));
+    return soft ?? this.#timers.get(`hard ${spiIn}`);
+  }
+
+  /** That the peer narrowed the selectors of the one in use. */
+  get narrowed(): string | undefined {
+    return this.#sending?.narrowed || undefined;
+  }
+
+  /** That the one in use carries more than it may, because traffic is too fast for its limits. */
+  get lifetimeError(): string | undefined {
+    return this.#sending?.allowance.complaint;
+  }
+
+  /** What may pass through the one in use before its rekey. */
+  left(what: 'octets' | 'packets'): number | undefined {
+    return this.#sending?.allowance.left(what);
   }
 
   get full(): boolean {
@@ -116,27 +141,27 @@ export class ChildSas {
     this.#rekeying = { spiIn };
   }
 
-  createdByUs({ terms, nonces, replaces }: Created, where: Where, now: Instant): void {
+  createdByUs({ terms, nonces, replaces, remark }: Created, where: Where, now: Instant): void {
     const rival = this.#rekeying?.rival;
     this.#rekeying = undefined;
     this.rekeyError = undefined;
     // RFC 7296 §2.8.1: of two rekeys at once, the one with the lowest of the four nonces goes, deleted by whoever began it.
     const rivalLives = rival !== undefined && this.#members.includes(rival.member) && rival.member.phase !== 'draining';
     if (rivalLives && isLower(lowestNonce(nonces), rival.lowest)) {
-      const member = this.#add(terms, where, 'leaving', now);
+      const member = this.#add(terms, where, 'leaving', now, remark);
       this.#out.push({ kind: 'child-inbound', child: member.child.pair, suite: terms.suite });
       return;
     }
     if (rivalLives) rival.member.phase = 'redundant';
     const old = this.#find(replaces);
-    this.#use(this.#add(terms, where, 'in-use', now));
+    this.#use(this.#add(terms, where, 'in-use', now, remark));
     if (old !== undefined) this.#leave(old);
   }
 
-  createdByPeer({ terms, nonces, replaces }: Created, where: Where, now: Instant): void {
+  createdByPeer({ terms, nonces, replaces, remark }: Created, where: Where, now: Instant): void {
     const old = this.#find(replaces) ?? this.#sending;
-    if (old === undefined) return this.#use(this.#add(terms, where, 'in-use', now));
-    const member = this.#add(terms, where, 'unconfirmed', now);
+    if (old === undefined) return this.#use(this.#add(terms, where, 'in-use', now, remark));
+    const member = this.#add(terms, where, 'unconfirmed', now, remark);
     this.#out.push({ kind: 'child-inbound', child: member.child.pair, suite: terms.suite });
     this.rekeyError = undefined;
     this.#replaced(old);
@@ -144,7 +169,7 @@ export class ChildSas {
       this.#rekeying.rival = { member, lowest: lowestNonce(nonces) };
     // Not a rekey, so the peer will not delete the old one; nor does a tunnel need two.
     if (replaces === undefined) {
-      old.overtime = true;
+      old.overtime = 'time';
       this.#timers.set(`hard ${old.spiIn}`, after(now, DRAIN_MS));
     }
   }
@@ -235,6 +260,20 @@ export class ChildSas {
     if (this.#sending !== undefined) this.#sending.wantsRekey = true;
   }
 
+  /** A value says why there is no CHILD_SA any more, as with `timeout`. */
+  used(reports: readonly ChildUsage[], now: Instant): string | undefined {
+    let end: string | undefined;
+    for (const report of reports) {
+      const member = this.#find(report.spiIn);
+      if (member?.phase !== 'in-use' && member?.phase !== 'unconfirmed') continue;
+      member.allowance.report(report, now);
+      this.#planVolumeRekey(member, now);
+      const spent = member.allowance.spent(now);
+      if (spent !== undefined && member.overtime === undefined) end = this.#onHardLimit(member, spent, now) ?? end;
+    }
+    return end;
+  }
+
   /** A value says why there is no CHILD_SA any more: the end of a lifetime without a successor. */
   timeout(now: Instant): string | undefined {
     let end: string | undefined;
@@ -243,27 +282,41 @@ export class ChildSas {
       const member = this.#find(Number(spi));
       if (member === undefined) continue;
       if (name === 'soft') member.wantsRekey = true;
+      if (name === 'volume') this.#planVolumeRekey(member, now);
       if (name === 'drain') this.#remove(member, REPLACED);
-      if (name === 'hard') end = this.#onHardLimit(member, now) ?? end;
+      if (name === 'hard') end = this.#onHardLimit(member, member.overtime ?? 'time', now) ?? end;
     }
     return end;
   }
 
-  #onHardLimit(member: Member, now: Instant): string | undefined {
+  /** Due now, or when what was reported will have grown to the limit. */
+  #planVolumeRekey(member: Member, now: Instant): void {
+    if (member.replaced || member.volumeDue) return;
+    const timer = `volume ${member.spiIn}` as const;
+    const { rekeyAt } = member.allowance;
+    if (rekeyAt !== undefined && rekeyAt > now) return this.#timers.set(timer, rekeyAt);
+    this.#timers.stop(timer);
+    if (rekeyAt !== undefined) member.wantsRekey = member.volumeDue = true;
+  }
+
+  #onHardLimit(member: Member, spent: Spent, now: Instant): string | undefined {
     if (member === this.#sending) {
-      if (this.#isBeingReplaced(member) && !member.overtime) {
-        member.overtime = true;
+      if (this.#isBeingReplaced(member) && member.overtime === undefined) {
+        member.overtime = spent;
         this.#timers.set(`hard ${member.spiIn}`, after(now, OVERTIME_MS));
         return undefined;
       }
       member.phase = 'leaving';
-      if (!this.#switchOver())
-        return ['the CHILD_SA reached the end of its lifetime without a successor', this.rekeyError]
-          .filter((part) => part !== undefined)
-          .join(': ');
+      if (!this.#switchOver()) return this.#describeEnd(spent);
     }
     this.#leave(member);
     return undefined;
+  }
+
+  #describeEnd(spent: Spent): string {
+    const volume = spent === 'time' ? '' : ` (${spent})`;
+    const cause = this.rekeyError === undefined ? '' : `: ${this.rekeyError}`;
+    return `the CHILD_SA reached the end of its lifetime${volume} without a successor${cause}`;
   }
 
   /** Our rekey of it is due or under way, or the peer's is and may not have reached the peer yet. */
@@ -277,21 +330,27 @@ export class ChildSas {
     return this.#members.find((member) => member.spiIn === spiIn);
   }
 
-  #add(terms: ChildTerms, where: Where, phase: Phase, now: Instant): Member {
+  #add(terms: ChildTerms, where: Where, phase: Phase, now: Instant, narrowed = ''): Member {
     const child: ChildSa = { suite: terms.suite, pair: espSaPair(terms, where), since: now };
-    const member = {
+    const { spiIn, suite } = terms;
+    const allowance = new Allowance(this.#config, suite, this.#sending?.allowance, this.#random, now);
+    const member: Member = {
       child,
-      spiIn: terms.spiIn,
+      spiIn,
+      allowance,
+      narrowed,
       phase,
       replaced: false,
       wantsRekey: false,
-      overtime: false,
+      volumeDue: false,
+      overtime: undefined,
       failures: 0,
     };
     this.#members.push(member);
     const { childLifetimeMs } = this.#config;
-    this.#timers.set(`soft ${terms.spiIn}`, after(now, softMs(this.#random, childLifetimeMs)));
-    this.#timers.set(`hard ${terms.spiIn}`, after(now, childLifetimeMs));
+    this.#timers.set(`soft ${spiIn}`, after(now, softMs(this.#random, childLifetimeMs)));
+    this.#timers.set(`hard ${spiIn}`, after(now, childLifetimeMs));
+    this.#planVolumeRekey(member, now);
     return member;
   }
 
@@ -319,7 +378,7 @@ export class ChildSas {
   #replaced(member: Member): void {
     member.replaced = true;
     member.wantsRekey = false;
-    this.#timers.stop(`soft ${member.spiIn}`);
+    for (const name of ['soft', 'volume'] as const) this.#timers.stop(`${name} ${member.spiIn}`);
   }
 
   #leave(member: Member): void {
@@ -341,6 +400,6 @@ export class ChildSas {
   }
 
   #stopTimers({ spiIn }: Member): void {
-    for (const name of ['soft', 'hard', 'drain'] as const) this.#timers.stop(`${name} ${spiIn}`);
+    for (const name of ['soft', 'volume', 'hard', 'drain'] as const) this.#timers.stop(`${name} ${spiIn}`);
   }
 }

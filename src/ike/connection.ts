@@ -62,6 +62,8 @@ export class IkeConnection {
   /** The last SAs that ended: each answers retransmissions of the request that ended it. */
   #departed: IkeSa[] = [];
   #lastError: string | undefined;
+  /** That the peer narrowed the selectors of a first CHILD_SA, until a connection stands. */
+  #narrowed: string | undefined;
   #lastRefusal: Instant | undefined;
 
   constructor(config: IkeConfig, deps: IkeDependencies) {
@@ -89,6 +91,9 @@ export class IkeConnection {
       case 'outbound-traffic':
         this.#current?.outboundTraffic();
         break;
+      case 'usage':
+        this.#current?.usage(input.children, now);
+        break;
       case 'rekey':
         this.#current?.rekey(input.what, now);
         break;
@@ -112,9 +117,11 @@ export class IkeConnection {
 
   view(now: Instant): IkeView {
     const sa = this.#current ?? this.#halfOpen.at(-1);
+    const seen = sa?.view(now) ?? NO_SA;
     const retryAt = this.#timers.get('retry');
     return {
-      ...(sa?.view(now) ?? NO_SA),
+      ...seen,
+      narrowed: seen.narrowed ?? this.#narrowed,
       state: this.#stateName(),
       lastError: this.#lastError,
       retryInMs: retryAt && Math.max(0, elapsedMs(now, retryAt)),
@@ -302,6 +309,7 @@ export class IkeConnection {
       case 'succeeded':
         return this.#onSucceeded(sa, out.heir, now);
       case 'closed':
+        if (out.narrowed) this.#narrowed = out.reason;
         return this.#onClosed(sa, out.end, out.reason, now);
       default:
         this.#out.push(out);
@@ -310,6 +318,7 @@ export class IkeConnection {
 
   #onEstablished(sa: IkeSa, initialContact: boolean, now: Instant): void {
     this.#lastError = undefined;
+    this.#narrowed = undefined;
     this.#attempts.answered();
     this.#forgetRivals();
     const predecessor = this.#current;

@@ -12,7 +12,7 @@ export type IkeSaOutput =
   /** `heir` is the IKE SA in use from now on; this one only says goodbye. */
   | { readonly kind: 'succeeded'; readonly heir: IkeSa }
   /** Always the last output. */
-  | { readonly kind: 'closed'; readonly end: IkeSaEnd; readonly reason: string };
+  | { readonly kind: 'closed'; readonly end: IkeSaEnd; readonly reason: string; readonly narrowed: boolean };
 
 /**
  * How an IKE SA ended. `silence`: the peer never said a word; `stalled`: it answered IKE_SA_INIT and then no more;

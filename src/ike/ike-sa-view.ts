@@ -26,6 +26,8 @@ export function viewOf({ state, channel, children, timers, rekeyError }: Viewed,
   const msUntil = (at: Instant | undefined): number | undefined => at && Math.max(0, elapsedMs(now, at));
   return {
     rekeyError: rekeyError ?? children.rekeyError,
+    lifetimeError: children.lifetimeError,
+    narrowed: children.narrowed,
     spiI: toHex(channel.spiI),
     spiR: terms && toHex(terms.spiR),
     suite: terms && describeIkeSuite(terms.suite),
@@ -39,6 +41,8 @@ export function viewOf({ state, channel, children, timers, rekeyError }: Viewed,
       suite: describeEspSuite(child.suite),
       ageMs: elapsedMs(child.since, now),
       rekeyInMs: msUntil(children.rekeyAt) ?? 0,
+      rekeyInOctets: children.left('octets'),
+      rekeyInPackets: children.left('packets'),
       encapsulation: child.pair.encapsulation,
     },
   };

@@ -31,6 +31,7 @@ import { newEspSpi } from './spi.ts';
 import { Succession } from './succession.ts';
 import { describeIkeSuite } from './suites.ts';
 import { DELETE_WAIT_MS, HALF_OPEN_MS, RETIRED_MS } from './timing.ts';
+import type { ChildUsage } from './types.ts';
 import type { IkeHeader } from './wire/header.ts';
 import { ExchangeType } from './wire/iana.ts';
 import type { IkeMessage, Payload } from './wire/message.ts';
@@ -52,6 +53,8 @@ export class IkeSa {
   /** Handed on to the IKE SA that replaces this one. */
   readonly #children: ChildSas;
   #state: IkeSaState = { kind: 'initial' };
+  /** It ends because the peer narrowed the selectors of the first CHILD_SA. */
+  #narrowed = false;
   /** While standby: that of the IKE SA which this one may replace. */
   #heirOf: Succession | undefined;
 
@@ -133,6 +136,14 @@ export class IkeSa {
   /** ESP left and none came back. */
   outboundTraffic(): void {
     if (this.established) this.#liveness.unanswered();
+  }
+
+  /** What the CHILD_SAs have carried. */
+  usage(reports: readonly ChildUsage[], now: Instant): void {
+    if (!this.established) return;
+    const end = this.#children.used(reports, now);
+    if (end !== undefined) return this.#fail(end, DELETE_IKE_SA, now);
+    this.#beginNext(now);
   }
 
   /** Rekeys as soon as the window is free. */
@@ -330,6 +341,7 @@ export class IkeSa {
       case 'ike-rekey-refused':
         return this.#succession.rekeyRefused(outcome.cause === 'temporary', outcome.reason, now);
       case 'failed':
+        this.#narrowed = outcome.narrowed === true;
         return this.#fail(outcome.reason, outcome.farewell, now);
       case 'deleted':
         // The peer drops this one because what its own rekey made takes over; our rekey is forgotten (RFC 7296 §2.25.2).
@@ -405,7 +417,7 @@ export class IkeSa {
     this.#timers.stopAll();
     this.#heirOf?.heirLost(now);
     this.#heirOf = undefined;
-    this.#out.push({ kind: 'closed', end, reason });
+    this.#out.push({ kind: 'closed', end, reason, narrowed: this.#narrowed });
   }
 
   // --- time

@@ -36,6 +36,8 @@ export const HEIR_UNUSED_MS = 10_000;
 export const PFS_PROOF_MS = 15_000;
 /** How long an SA outlives its lifetime, once, when a rekey that may replace it is under way: longer than any answer takes. */
 export const OVERTIME_MS = 30_000;
+/** How soon after it began a CHILD_SA may be replaced for what it carried: rekeys must not become the load. */
+export const VOLUME_REKEY_EVERY_MS = 10_000;
 /** After TEMPORARY_FAILURE; the jitter keeps the two ends from meeting again. */
 export const BUSY_RETRY_MS = 2_000;
 /** A CHILD_SA that did not live this long is not replaced at once. */
@@ -46,7 +48,12 @@ const REKEY_RETRY_MAX_MS = 300_000;
 
 /** When to begin the rekey of an SA that ends after `lifetimeMs`: at 80 to 90 % of it. */
 export function softMs(random: Random, lifetimeMs: number): number {
-  return lifetimeMs * (0.8 + 0.1 * fraction(random));
+  return lifetimeMs * softShare(random);
+}
+
+/** How much of a lifetime is over when its rekey begins: 0.8 to 0.9, so that the two ends do not begin at once. */
+export function softShare(random: Random): number {
+  return 0.8 + 0.1 * fraction(random);
 }
 
 /** Wait before a refused rekey is tried again, after `failures` (0, 1, …) earlier ones: 10, 20 … 300 s, with jitter. */

@@ -60,6 +60,9 @@ export interface IkeConfig {
   /** When an SA ends for good; its rekey begins at 80 to 90 % of it. */
   readonly ikeLifetimeMs: number;
   readonly childLifetimeMs: number;
+  /** What a CHILD_SA may carry in either direction, inner packets counted; its rekey begins at 80 to 90 %. Left out: any amount. */
+  readonly childLifetimeOctets?: number;
+  readonly childLifetimePackets?: number;
   /**
    * PFS groups that a peer's CHILD_SA rekey may use besides those of `espSuites`. Left out: every group that we speak, but
    * not `none`.
@@ -96,11 +99,24 @@ export type IkeInput =
   | { readonly kind: 'inbound-traffic'; readonly spiIn?: number }
   /** ESP left since the last input and none came: if the peer is gone, this traffic is being lost. */
   | { readonly kind: 'outbound-traffic' }
+  /** What CHILD_SAs have carried so far. Once a second keeps limits at any rate; without it there are none. */
+  | { readonly kind: 'usage'; readonly children: readonly ChildUsage[] }
   /** Rekeys now what a lifetime would rekey later. */
   | { readonly kind: 'rekey'; readonly what: 'ike' | 'child' }
   | { readonly kind: 'timeout' }
   /** Sends DELETE and stops for good. */
   | { readonly kind: 'stop' };
+
+/** Counters of one CHILD_SA since it was installed; `sequence`: the highest number sent, and received and verified. */
+export interface ChildUsage {
+  readonly spiIn: number;
+  readonly octetsIn: number;
+  readonly octetsOut: number;
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  readonly sequenceIn: number;
+  readonly sequenceOut: number;
+}
 
 export type IkeOutput =
   | { readonly kind: 'send'; readonly localPort: 500 | 4500; readonly to: Endpoint; readonly bytes: Uint8Array }
@@ -160,6 +176,10 @@ export interface IkeView {
   readonly retryInMs: number | undefined;
   /** Why the last rekey failed, in words, until one succeeds. The SA lives on meanwhile. */
   readonly rekeyError?: string | undefined;
+  /** That the peer narrowed the traffic selectors of the CHILD_SA in use, or of the one that was refused for it. */
+  readonly narrowed?: string | undefined;
+  /** That a limit of octets or packets is too small for the traffic, and what would do. */
+  readonly lifetimeError?: string | undefined;
   readonly spiI: string | undefined;
   readonly spiR: string | undefined;
   readonly suite: string | undefined;
@@ -175,6 +195,9 @@ export interface IkeView {
         readonly suite: string;
         readonly ageMs: number;
         readonly rekeyInMs: number;
+        /** What may pass before the rekey, as of the last report; undefined without a limit. Sequence numbers are packets. */
+        readonly rekeyInOctets: number | undefined;
+        readonly rekeyInPackets: number | undefined;
         readonly encapsulation: 'udp' | 'esp';
       }
     | undefined;

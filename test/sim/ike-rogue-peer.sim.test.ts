@@ -51,6 +51,9 @@ describe('a peer that knows the keys', () => {
     const spiIn = rogue.pair.initiator.last('child-inbound')?.child.inbound.spi ?? 0;
     rogue.pair.initiator.feed({ kind: 'inbound-traffic', spiIn });
     expect(rogue.pair.initiator.all('child-outbound')).toEqual([{ kind: 'child-outbound', spiIn }]);
+    expect(rogue.pair.initiator.view.narrowed).toMatch(
+      /^198\.51\.100\.20 narrowed the traffic selectors to 0\.0\.0\.0-127/,
+    );
   });
 
   test('that rekeys a CHILD_SA which does not exist gets CHILD_SA_NOT_FOUND, and the SA stays', () => {

@@ -27,6 +27,8 @@ function saView(agent: Agent, path: Path, child: InstalledChild): SaView {
     replay_window: path.spec.link.ipsec.replayWindow,
     age_s: Math.floor(ageMs / 1000),
     rekey_in_s: Math.floor((current?.rekeyInMs ?? 0) / 1000),
+    rekey_in_bytes: current?.rekeyInOctets ?? null,
+    rekey_in_packets: current?.rekeyInPackets ?? null,
     bytes: { in: Number(inbound.bytes), out: Number(outbound.bytes) },
     packets: { in: Number(inbound.packets), out: Number(outbound.packets) },
     drops: drops(path, child),

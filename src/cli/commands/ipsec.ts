@@ -19,7 +19,7 @@ const saTable = (rows: readonly SaView[]): string =>
       { title: 'TUNNEL', cell: (sa) => `${sa.tunnel} ${sa.interface}` },
       { title: 'SPI IN / OUT', cell: ({ spi_in, spi_out }) => `${spi_in} / ${spi_out}` },
       { title: 'AGE', align: 'right', cell: ({ age_s }) => age(age_s) },
-      { title: 'REKEY', align: 'right', cell: ({ rekey_in_s }) => age(rekey_in_s) },
+      { title: 'REKEY', align: 'right', cell: rekeyCell },
       { title: 'PACKETS OUT / IN', cell: ({ packets }) => `${packets.out} / ${packets.in}` },
       { title: 'BYTES OUT / IN', cell: (sa) => `${bytes(sa.bytes.out)} / ${bytes(sa.bytes.in)}` },
       { title: 'ENCAP', cell: ({ encap, mtu }) => `${encap} ${mtu}` },
@@ -27,6 +27,10 @@ const saTable = (rows: readonly SaView[]): string =>
     ],
     rows,
   );
+
+/** Sequence numbers are left out: without a limit of packets nobody counts them. */
+const rekeyCell = ({ rekey_in_s, rekey_in_bytes }: SaView): string =>
+  rekey_in_bytes === null ? age(rekey_in_s) : `${age(rekey_in_s)} ${bytes(rekey_in_bytes)}`;
 
 /** Reasons that occurred. */
 const drops = ({ drops: counts }: SaView): string[] =>

@@ -59,6 +59,8 @@ export class Auth implements Exchange {
     if (auth === undefined || id === undefined) return failed(this.#refusal(error));
     const verified = verifyPeer(this.#context, this.#init, 'responder', id, auth);
     if (!verified.ok) return failed(verified.error, [notify(NotifyType.AuthenticationFailed)]);
+    const narrowed = this.#narrowed(payloads);
+    if (narrowed !== undefined) return { kind: 'failed', reason: narrowed, farewell: DELETE_IKE_SA, narrowed: true };
     const child = this.#child(payloads, error);
     if (!child.ok) return failed(child.error, DELETE_IKE_SA);
     return { kind: 'established', child: child.value, initialContact: false, remark: verified.value };
@@ -82,6 +84,18 @@ export class Auth implements Exchange {
     return explainRefusal(error, { peer, step: 'auth', localId: describeId(idBody(config.localId)) });
   }
 
+  /** A route-based tunnel that carries only part of what routes lead into it is worse than none. */
+  #narrowed(payloads: readonly Payload[]): string | undefined {
+    const tsi = findPayload(payloads, 'ts-initiator');
+    const tsr = findPayload(payloads, 'ts-responder');
+    if (tsi === undefined || tsr === undefined || (coversAny(tsi.selectors) && coversAny(tsr.selectors)))
+      return undefined;
+    return (
+      `${this.#context.peer} narrowed the traffic selectors to ${describeSelectors(tsi.selectors)} === ` +
+      `${describeSelectors(tsr.selectors)}; a route-based tunnel needs 0.0.0.0/0 both ways: set any-to-any selectors at the peer`
+    );
+  }
+
   /** The CHILD_SA of an authenticated response, or why there is none. */
   #child(payloads: readonly Payload[], error: NotifyPayload | undefined): Result<ChildTerms, string> {
     const { config, peer } = this.#context;
@@ -101,11 +115,6 @@ export class Auth implements Exchange {
     if (!accepted.ok) return accepted;
     const spiOut = decodeEspSpi(accepted.value.peerSpi);
     if (spiOut === undefined) return err(`${peer} chose an invalid ESP SPI; expected four octets, 256 or more`);
-    if (!coversAny(tsi.selectors) || !coversAny(tsr.selectors))
-      return err(
-        `${peer} narrowed the traffic selectors to ${describeSelectors(tsi.selectors)} === ` +
-          `${describeSelectors(tsr.selectors)}; a route-based tunnel needs 0.0.0.0/0 both ways: set any-to-any selectors at the peer`,
-      );
     const keys = childKeys(
       this.#context.deps.crypto,
       this.#init.suite,

@@ -60,7 +60,10 @@ export type Outcome =
   | { readonly kind: 'retry'; readonly reason: string; readonly holdMs?: number }
   /** Unauthenticated and useless: keep waiting, but remember it as the likely reason should nothing better come. */
   | { readonly kind: 'suspicion'; readonly reason: string }
-  /** CREATE_CHILD_SA made a CHILD_SA. `replaces`: our inbound SPI of the one that it rekeys. */
+  /**
+   * CREATE_CHILD_SA made a CHILD_SA. `replaces`: our inbound SPI of the one that it rekeys. `remark`: that the peer narrowed
+   * its selectors; empty for no.
+   */
   | {
       readonly kind: 'child-created';
       readonly terms: ChildTerms;
@@ -88,7 +91,13 @@ export type Outcome =
       readonly reason: string;
     }
   /** The IKE SA ends. `farewell`: what to tell the peer in one last INFORMATIONAL request; empty for nothing. */
-  | { readonly kind: 'failed'; readonly reason: string; readonly farewell: readonly Payload[] }
+  | {
+      readonly kind: 'failed';
+      readonly reason: string;
+      readonly farewell: readonly Payload[];
+      /** Because the peer narrowed the selectors of the first CHILD_SA. */
+      readonly narrowed?: boolean;
+    }
   /** The IKE SA ended as intended by one of the ends. */
   | { readonly kind: 'deleted'; readonly reason: string };
 

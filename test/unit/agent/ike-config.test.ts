@@ -43,6 +43,19 @@ describe('ikeConfig', () => {
     },
   );
 
+  it('carries limits of volume, sequence numbers and PFS groups over where they are written down', () => {
+    const written =
+      'lifetime: 1h, lifetime_bytes: 100GB, lifetime_packets: 1000000, esn: require, accept_pfs: [ecp256, none],';
+    expect(of((yaml) => yaml.replace('lifetime: 1h,', written))).toMatchObject({
+      childLifetimeOctets: 100e9,
+      childLifetimePackets: 1_000_000,
+      esn: 'require',
+      acceptPfsGroups: [19, 'none'],
+    });
+    expect(of()).not.toHaveProperty('childLifetimeOctets');
+    expect(of()).not.toHaveProperty('acceptPfsGroups');
+  });
+
   it('carries suites, lifetimes and the liveness interval over', () => {
     expect(of()).toMatchObject({
       role: 'initiator',

@@ -12,7 +12,7 @@ import { FakeAddon } from './fake-addon.ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { FarEnds } from './far-ends.ts';
 import { ManualClock } from './manual-clock.ts';
-import { firstSpec } from './zone-peers.ts';
+import { branchConfig, firstSpec } from './zone-peers.ts';
 
 describe('Path', () => {
   it('dials through the tunnel once it is up and the kernel holds its routes', async () => {
@@ -75,6 +75,34 @@ describe('Path', () => {
     expect(alarms.list()).toEqual([]);
   });
 
+  it('counts what an SA carries; an alarm tells of a limit that traffic outruns, until it does so no more', async () => {
+    const { addon, alarms, log, path, run } = setUp({}, (yaml) =>
+      yaml.replace('lifetime: 1h,', 'lifetime: 1h, lifetime_bytes: 1GB,'),
+    );
+    await run(20);
+    const rekeys = () =>
+      log.history({ tunnel: undefined, limit: 99 }).filter(({ exchange }) => exchange === 'CREATE_CHILD_SA');
+    // The proof of PFS.
+    expect(rekeys()).toHaveLength(1);
+    for (let second = 1; second <= 12; second++) {
+      const counters = addon.last.outboundCounters.at(-1);
+      if (counters === undefined) throw new Error('no SA was installed');
+      counters[1] = BigInt(second * 500_000_000);
+      await run(1);
+    }
+    expect(alarms.list()).toMatchObject([
+      {
+        code: 'lifetime-fiber/1',
+        severity: 'warning',
+        message: expect.stringMatching(/carried its 1 GB in \d\.\d s.* allow \d+ GB or more$/),
+      },
+    ]);
+    expect(rekeys()).toHaveLength(2);
+    await run(60);
+    expect(alarms.list()).toEqual([]);
+    expect(path.tunnel.ike?.child).toMatchObject({ rekeyInOctets: expect.any(Number) });
+  });
+
   it('leaves nothing of itself in routing when it stops', async () => {
     const { kernel, path, routing, run } = setUp();
     await run(2);
@@ -98,7 +126,7 @@ class RecordingRouting extends Routing {
   }
 }
 
-function setUp(gateway: Partial<IkeConfig> = {}) {
+function setUp(gateway: Partial<IkeConfig> = {}, change?: (yaml: string) => string) {
   const clock = new ManualClock();
   const log = new EventLog(() => clock.wall());
   const deviceCalls: string[] = [];
@@ -127,7 +155,7 @@ function setUp(gateway: Partial<IkeConfig> = {}) {
     routing,
     wanAddress: () => ip('192.0.2.10'),
   };
-  const path = new Path(firstSpec(), deps);
+  const path = new Path(firstSpec(branchConfig(change)), deps);
   const run = async (seconds: number): Promise<void> => {
     path.tick(clock.now());
     for (let i = 0; i < seconds; i++) {
@@ -136,7 +164,7 @@ function setUp(gateway: Partial<IkeConfig> = {}) {
     }
     await clock.advance(10);
   };
-  return { alarms, calls, far, kernel, log, path, routing, run };
+  return { addon, alarms, calls, far, kernel, log, path, routing, run };
 }
 
 const nothing = (): void => undefined;

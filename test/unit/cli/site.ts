@@ -172,6 +172,8 @@ const SA: SaView = {
   replay_window: 4096,
   age_s: 1_870,
   rekey_in_s: 1_500,
+  rekey_in_bytes: 12_300_000_000,
+  rekey_in_packets: null,
   bytes: { in: 19_600_000, out: 8_400 },
   packets: { in: 14_020, out: 96 },
   drops: { replay: 3, 'bad-icv': 0 },

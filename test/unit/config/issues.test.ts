@@ -53,6 +53,11 @@ describe('shapes', () => {
       '21:37 links[0].ike.lifetime: expected the lifetime of the IKE SA, a duration from 10s to 30d, got "8 h"',
     ],
     [
+      'lifetime: 1h,',
+      'lifetime: 1h, lifetime_bytes: 100KB,',
+      '22:57 links[0].ipsec.lifetime_bytes: expected what an ESP SA may carry in one direction, an amount from 1MB to 1PB in B, kB, MB, GB, TB or KiB, MiB, GiB, TiB, got "100KB"',
+    ],
+    [
       'encap: auto }',
       'encap: auto, fragment_size: 200 }',
       '21:112 links[0].ike.fragment_size: expected the octets of the largest IP packet with an IKE message, a whole number from 256 to 1500, got 200',

@@ -36,8 +36,11 @@ describe('the documented example', () => {
         ipsec: {
           suite: { name: 'mix6', proposals: [{ encryption: 'gcmAes256', pfsGroup: 20 }] },
           lifetimeMs: 3_600_000,
+          lifetimeOctets: undefined,
+          lifetimePackets: undefined,
           replayWindow: 4096,
           esn: 'offer',
+          acceptPfs: undefined,
         },
         psk: { source: 'generated', rotateMs: 7_776_000_000, files: [] },
         mtu: 1380,

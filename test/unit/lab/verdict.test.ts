@@ -190,6 +190,8 @@ function sa(name: string, packets: number): SaView {
     replay_window: 64,
     age_s: 1,
     rekey_in_s: 1,
+    rekey_in_bytes: null,
+    rekey_in_packets: null,
     bytes: { in: 0, out: 0 },
     packets: { in: packets, out: packets },
     drops: {},

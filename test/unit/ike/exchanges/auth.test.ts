@@ -72,9 +72,10 @@ describe('the initiator judges an IKE_AUTH response', () => {
       ),
       /invalid ESP SPI/,
     ],
-  ])('%s: the IKE SA is deleted, and the reason says what to do', (_, change, reason) => {
+  ])('%s: the IKE SA is deleted, and the reason says what to do', (name, change, reason) => {
     const outcome = judge(change);
     expect(outcome).toMatchObject({ kind: 'failed', farewell: [{ kind: 'delete', protocolId: 1 }] });
+    expect(outcome.kind === 'failed' && outcome.narrowed === true).toBe(name === 'narrowed selectors');
     expect(outcome.kind === 'failed' && outcome.reason).toMatch(reason);
   });
 
