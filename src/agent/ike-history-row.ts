@@ -52,8 +52,10 @@ type Found = { readonly [Field in keyof IkeHistoryRow]: IkeHistoryRow[Field] | u
 /** As keys, so that the compiler misses a value that the type has and the table does not. */
 const EXCHANGES: Readonly<Record<IkeHistoryRow['exchange'], true>> = {
   IKE_SA_INIT: true,
+  IKE_INTERMEDIATE: true,
   IKE_AUTH: true,
   CREATE_CHILD_SA: true,
+  IKE_FOLLOWUP_KE: true,
   INFORMATIONAL: true,
 };
 const DIRECTIONS: Readonly<Record<IkeHistoryRow['direction'], true>> = { out: true, in: true };

@@ -19,6 +19,8 @@ export interface Attempt {
   readonly port: 500 | 4500;
   /** Waits after the 1st, 2nd, … transmission of IKE_SA_INIT; after the last one the attempt is over. */
   readonly waitsMs: readonly number[];
+  /** Without the suites that need IKE_INTERMEDIATE. */
+  readonly classic: boolean;
 }
 
 /** As many attempts in silence are eager: half a minute of them. Later ones only watch for the peer's return. */
@@ -36,12 +38,20 @@ export class Attempts {
   #silences = 0;
   #failures = 0;
   #lastImmediateRetry: Instant | undefined;
+  /** Hybrid key exchange did not get through: the next attempt goes without, the one after that tries again. */
+  #classicNext = false;
 
   constructor(random: Random) {
     this.#random = random;
   }
 
   next(): Attempt {
+    const classic = this.#classicNext;
+    this.#classicNext = false;
+    return { ...this.#way(), classic };
+  }
+
+  #way(): Pick<Attempt, 'port' | 'waitsMs'> {
     const eager = this.#silences < EAGER_ATTEMPTS;
     if (this.#glancing)
       return { port: this.#otherPort, waitsMs: eager ? GLANCE_AFTER_MS.eager : GLANCE_AFTER_MS.later };
@@ -69,6 +79,9 @@ export class Attempts {
     }
     this.answered();
     switch (end) {
+      case 'no-hybrid':
+        this.#classicNext = true;
+        return 0;
       case 'stalled':
         this.#suspectPort();
         return jitter(this.#random, STALLED_RETRY_MS);

@@ -9,7 +9,6 @@ import { isZeroIkeSpi, ZERO_IKE_SPI } from './spi.ts';
 import type { IkeConfig, IkeDependencies, IkeOutput } from './types.ts';
 import type { IkeHeader } from './wire/header.ts';
 import { encodeMessage, encodePayloads, type IkeMessage, type Payload } from './wire/message.ts';
-import type { SkPayload } from './wire/sk.ts';
 
 /** One IKE datagram as it arrived; `bytes` may be reused by the caller afterwards. */
 export interface Datagram {
@@ -26,8 +25,9 @@ export interface Path {
 /** One message of ours, in as many datagrams as it takes. */
 export interface OutgoingMessage {
   readonly datagrams: readonly Uint8Array[];
-  /** `undefined` for an unprotected message. */
+  /** What it protects, and with which keys: IKE_INTERMEDIATE changes them. `undefined` for an unprotected message. */
   readonly content: ProtectedContent | undefined;
+  readonly sealer: Sealer | undefined;
 }
 
 type SendOutput = Extract<IkeOutput, { readonly kind: 'send' }>;
@@ -115,18 +115,19 @@ export class IkeChannel {
   ): OutgoingMessage {
     const fromInitiator = this.role === 'initiator';
     const header = { spiI: this.spiI, spiR: this.#spiR, exchangeType, fromInitiator, response, messageId };
-    if (this.#sealer === undefined) return unprotected(encodeMessage(header, payloads));
+    const sealer = this.#sealer;
+    if (sealer === undefined) return unprotected(encodeMessage(header, payloads));
     const content = { header, inner: encodePayloads(payloads) };
-    return { datagrams: this.#sealer.seal(content, this.#room(largest)), content };
+    return { datagrams: sealer.seal(content, this.#room(largest)), content, sealer };
   }
 
   /** The same message in smaller fragments, of at most `largest` octets; as it is where there are no smaller ones. */
   refragment(message: OutgoingMessage, largest: number): OutgoingMessage {
-    const { content, datagrams: before } = message;
-    if (this.#sealer === undefined || content === undefined) return message;
-    const datagrams = this.#sealer.seal(content, this.#room(largest));
+    const { content, sealer, datagrams: before } = message;
+    if (sealer === undefined || content === undefined) return message;
+    const datagrams = sealer.seal(content, this.#room(largest));
     // RFC 7383 §2.5.2: the receiver knows the new fragments from the old ones by their total alone.
-    return datagrams.length > before.length ? { datagrams, content } : message;
+    return datagrams.length > before.length ? { ...message, datagrams } : message;
   }
 
   /** What got no answer may be too large for the path (RFC 7383 §2.5.2): it, and all that follows, in smaller fragments. */
@@ -140,12 +141,7 @@ export class IkeChannel {
   open(message: IkeMessage, { bytes }: Datagram): Opened {
     if (this.#sealer !== undefined) return this.#sealer.open(message, bytes);
     if (message.sk !== undefined) return { kind: 'dropped', reason: 'not-expected' };
-    return { kind: 'whole', payloads: message.payloads, inner: undefined, fragmentLength: undefined };
-  }
-
-  /** Did the peer write this? For what need not be read again. */
-  isAuthentic(sk: SkPayload, { bytes }: Datagram): boolean {
-    return this.#sealer?.isAuthentic(sk, bytes) ?? false;
+    return { kind: 'whole', payloads: message.payloads, content: undefined, fragmentLength: undefined };
   }
 
   send(bytes: Uint8Array): SendOutput {
@@ -161,7 +157,11 @@ export class IkeChannel {
   }
 }
 
-export const unprotected = (datagram: Uint8Array): OutgoingMessage => ({ datagrams: [datagram], content: undefined });
+export const unprotected = (datagram: Uint8Array): OutgoingMessage => ({
+  datagrams: [datagram],
+  content: undefined,
+  sealer: undefined,
+});
 
 /** A response goes back the way its request came, RFC 7296 §2.11. */
 export function sendBack({ localPort, from }: Datagram, bytes: Uint8Array): SendOutput {

@@ -9,7 +9,7 @@ import type { DropReason, IkeSaEnd, IkeSaOutput } from './ike-sa-output.ts';
 import type { IkeSaView } from './ike-sa-view.ts';
 import { Opening } from './opening.ts';
 import { isZeroIkeSpi } from './spi.ts';
-import { describeIkeSuite } from './suites.ts';
+import { classic, describeIkeSuite } from './suites.ts';
 import type { IkeConfig, IkeDependencies, IkeInput, IkeOutput, IkeView } from './types.ts';
 import { ExchangeType } from './wire/iana.ts';
 import { decodeMessage, type IkeMessage } from './wire/message.ts';
@@ -151,9 +151,11 @@ export class IkeConnection {
   #connect(now: Instant): void {
     const { remoteAddress } = this.#config;
     if (remoteAddress === undefined) return;
-    const context = { config: this.#config, deps: this.#deps, peer: formatIp(remoteAddress) };
+    const attempt = this.#attempts.next();
+    const config = attempt.classic ? withoutHybrid(this.#config) : this.#config;
+    const context = { config, deps: this.#deps, peer: formatIp(remoteAddress) };
     this.#forgetRivals();
-    this.#opening = new Opening(context, remoteAddress, this.#attempts.next());
+    this.#opening = new Opening(context, remoteAddress, attempt);
     this.#current = IkeSa.initiate(this.#opening, now);
     this.#drain(this.#current, now);
   }
@@ -370,6 +372,12 @@ export class IkeConnection {
     if (pauseMs === 0) return this.#connect(now);
     this.#timers.set('retry', after(now, pauseMs));
   }
+}
+
+/** The same where nothing else is wanted. */
+function withoutHybrid(config: IkeConfig): IkeConfig {
+  const ikeSuites = classic(config.ikeSuites);
+  return ikeSuites.length === 0 ? config : { ...config, ikeSuites, espSuites: classic(config.espSuites) };
 }
 
 const NO_SA: IkeSaView = {

@@ -78,8 +78,10 @@ function agreed(outcome: Outcome): Partial<Pick<IkeHistoryEvent, 'proposal' | 's
 
 const EXCHANGE_NAMES: ReadonlyMap<number, IkeHistoryEvent['exchange']> = new Map([
   [ExchangeType.IkeSaInit, 'IKE_SA_INIT'],
+  [ExchangeType.IkeIntermediate, 'IKE_INTERMEDIATE'],
   [ExchangeType.IkeAuth, 'IKE_AUTH'],
   [ExchangeType.CreateChildSa, 'CREATE_CHILD_SA'],
+  [ExchangeType.IkeFollowupKe, 'IKE_FOLLOWUP_KE'],
 ]);
 
 function whoIs({ spiI, spiR, remote }: IkeChannel): Pick<IkeHistoryEvent, 'spiI' | 'spiR' | 'peer'> {

@@ -16,10 +16,11 @@ export type IkeSaOutput =
 
 /**
  * How an IKE SA ended. `silence`: the peer never said a word; `stalled`: it answered IKE_SA_INIT and then no more;
+ * `no-hybrid`: neither the peer's words nor its silence let IKE_INTERMEDIATE succeed;
  * `suspicion`: all it said was an unauthenticated refusal; `refusal`: it refused, or we did, under the new keys;
  * `lost`: the SA was in use; `dead`: it was in use, and the peer fell silent.
  */
-export type IkeSaEnd = 'silence' | 'stalled' | 'suspicion' | 'refusal' | 'lost' | 'dead';
+export type IkeSaEnd = 'silence' | 'stalled' | 'no-hybrid' | 'suspicion' | 'refusal' | 'lost' | 'dead';
 
 /** Why a datagram was dropped; the owner counts them. */
 export type DropReason =

@@ -1,5 +1,6 @@
 import type { Instant, TimerTable } from '../lib/time.ts';
 import type { IkeTerms, SaInitResult } from './exchanges/exchange.ts';
+import { awaitsIntermediate } from './exchanges/intermediate.ts';
 import type { IkeSaEnd } from './ike-sa-output.ts';
 
 /** Where an IKE SA stands. Data that exists only in a state lives only in that state. */
@@ -36,8 +37,9 @@ export function termsOf(state: IkeSaState): IkeTerms | undefined {
 }
 
 /** `suspected`: an unauthenticated answer to IKE_SA_INIT spoke against us. `silent`: a request went unanswered. */
-export function endIn({ kind }: IkeSaState, suspected: boolean, silent: boolean): IkeSaEnd {
-  if (kind === 'initial' || kind === 'closed') return suspected ? 'suspicion' : 'silence';
-  if (kind === 'keyed') return silent ? 'stalled' : 'refusal';
+export function endIn(state: IkeSaState, suspected: boolean, silent: boolean): IkeSaEnd {
+  if (state.kind === 'initial' || state.kind === 'closed') return suspected ? 'suspicion' : 'silence';
+  if (state.kind === 'keyed' && awaitsIntermediate(state.init)) return 'no-hybrid';
+  if (state.kind === 'keyed') return silent ? 'stalled' : 'refusal';
   return silent ? 'dead' : 'lost';
 }

@@ -4,7 +4,6 @@ import { type Datagram, IkeChannel, type Path, unprotected } from './channel.ts'
 import type { ChildTerms } from './child-sa.ts';
 import { ChildSas } from './children.ts';
 import { answerMalformed, answerRequest, type Situation } from './exchanges/answer.ts';
-import { Auth } from './exchanges/auth.ts';
 import {
   DELETE_IKE_SA,
   DONE,
@@ -21,13 +20,12 @@ import { endIn, type IkeSaState, type IkeSaTimerName, termsOf } from './ike-sa-s
 import { exportedKeys, type IkeSaView, viewOf } from './ike-sa-view.ts';
 import { Liveness } from './liveness.ts';
 import { chooseEncapsulation } from './nat-detection.ts';
-import { nextExchange } from './next-exchange.ts';
+import { nextExchange, nextInitialExchange } from './next-exchange.ts';
 import type { Opening } from './opening.ts';
 import { OurRequests } from './our-requests.ts';
 import { Outbox } from './outbox.ts';
 import { ResponseCache } from './response-cache.ts';
 import { busyWith, situationOf } from './situation.ts';
-import { newEspSpi } from './spi.ts';
 import { Succession } from './succession.ts';
 import { describeIkeSuite } from './suites.ts';
 import { DELETE_WAIT_MS, HALF_OPEN_MS, RETIRED_MS } from './timing.ts';
@@ -298,7 +296,7 @@ export class IkeSa {
     const answer =
       opened.kind === 'malformed'
         ? answerMalformed(this.#context, opened.detail)
-        : answerRequest(this.#context, situation, exchangeType, opened.payloads);
+        : answerRequest(this.#context, situation, exchangeType, opened);
     const largest = opened.kind === 'whole' ? opened.fragmentLength : undefined;
     const response = this.#channel.encode(exchangeType, true, messageId, answer.payloads, largest);
     this.#responses.answer(message, datagram, response);
@@ -320,9 +318,10 @@ export class IkeSa {
     switch (outcome.kind) {
       case 'keyed':
         this.#onKeyed(outcome.init);
+        if (by === 'peer') return;
         // Floats whether or not a NAT was found, as RFC 7296 §2.23 allows: one path for IKE and for ESP in UDP.
         this.#channel.float();
-        return this.#requests.begin(new Auth(this.#context, outcome.init, newEspSpi(this.#context.deps.random)), now);
+        return this.#requests.begin(nextInitialExchange(this.#context, outcome.init), now);
       case 'established':
         return this.#onAuthenticated(outcome.child, outcome.initialContact, now);
       case 'child-created':

@@ -1,11 +1,18 @@
 import type { ChildSas } from './children.ts';
+import { Auth } from './exchanges/auth.ts';
 import { CreateChild } from './exchanges/create-child.ts';
-import type { Exchange, ExchangeContext, IkeTerms } from './exchanges/exchange.ts';
+import type { Exchange, ExchangeContext, IkeTerms, SaInitResult } from './exchanges/exchange.ts';
 import { DeleteChild, DeleteIkeSa, LivenessCheck } from './exchanges/informational.ts';
+import { awaitsIntermediate, Intermediate } from './exchanges/intermediate.ts';
 import { RekeyIke } from './exchanges/rekey-ike.ts';
 import type { IkeSaState } from './ike-sa-state.ts';
 import type { Liveness } from './liveness.ts';
+import { newEspSpi } from './spi.ts';
 import type { Succession } from './succession.ts';
+
+/** What an initiator asks after IKE_SA_INIT, and after IKE_INTERMEDIATE. */
+export const nextInitialExchange = (context: ExchangeContext, init: SaInitResult): Exchange =>
+  awaitsIntermediate(init) ? new Intermediate(context, init) : new Auth(context, init, newEspSpi(context.deps.random));
 
 /** What to ask the peer now that the window is free, the most urgent first; `undefined` for nothing. */
 export function nextExchange(

@@ -133,9 +133,11 @@ export class OurRequests {
       const reason = describeMalformed(this.#context, 'response', opened.detail);
       return ok(this.#conclude(request, failed(reason, DELETE_IKE_SA), now));
     }
-    const { payloads } = opened;
+    const { payloads, content: protectedResponse } = opened;
+    const { content: protectedRequest } = request.message;
     const requestBytes = concat(...request.message.datagrams);
-    const reply = { spiR, payloads, requestBytes, responseBytes: bytes, local, from };
+    const octets = { requestBytes, responseBytes: bytes, protectedRequest, protectedResponse };
+    const reply = { spiR, payloads, ...octets, local, from };
     return ok(this.#conclude(request, judge(this.#context, request.exchange, reply), now));
   }
 

@@ -6,6 +6,7 @@ import type { NotifyPayload } from './wire/notify.ts';
 /** What the peer answers with an error; `informational`: it says so in a request or an answer about nothing else. */
 export type RefusedStep =
   | 'sa-init'
+  | 'intermediate'
   | 'auth'
   | 'first-child'
   | 'new-child'
@@ -40,6 +41,7 @@ export function explainRefusal({ notifyType, data }: NotifyPayload, facts: Refus
 
 const OBJECTS: Readonly<Record<RefusedStep, string>> = {
   'sa-init': 'IKE_SA_INIT',
+  intermediate: 'IKE_INTERMEDIATE, which carries ML-KEM',
   auth: 'IKE_AUTH',
   'first-child': 'the CHILD_SA, though it accepted us',
   'new-child': 'a new CHILD_SA',

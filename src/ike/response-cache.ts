@@ -59,7 +59,8 @@ export class ResponseCache {
     datagram: Datagram,
   ): DropReason | undefined {
     if (number !== 1 || total < request.total) return 'stale-request';
-    if (!this.#channel.isAuthentic(sk, datagram)) return 'bad-icv';
+    // Under the keys of the answer: after IKE_INTERMEDIATE the channel has others.
+    if (response.sealer?.isAuthentic(sk, datagram.bytes) !== true) return 'bad-icv';
     const smaller = total > request.total ? this.#channel.refragment(response, datagram.bytes.length) : response;
     this.#last = { request: { ...request, total }, response: smaller };
     this.#send(smaller, datagram);

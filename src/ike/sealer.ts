@@ -11,11 +11,11 @@ export interface ProtectedContent {
 }
 
 /** One whole message of the peer. Octets may be views on the datagram. */
-interface IncomingMessage {
+export interface IncomingMessage {
   readonly kind: 'whole';
   readonly payloads: readonly Payload[];
   /** The same payloads as the octets that were protected; `undefined` for an unprotected message. */
-  readonly inner: InnerOctets | undefined;
+  readonly content: ProtectedContent | undefined;
   /** Octets of the largest of the datagrams that brought it; `undefined` when one was enough. */
   readonly fragmentLength: number | undefined;
 }
@@ -70,12 +70,13 @@ export class Sealer {
     const part = { firstPayload, bytes: unsealed.value };
     if (fragment === undefined) {
       reassembly.clear();
-      return whole(part, undefined);
+      return whole({ header, inner: part }, undefined);
     }
     const added = reassembly.add(header.messageId, fragment, part, datagram.length);
     if (!added.ok) return dropped(added.error);
     if (added.value === undefined) return { kind: 'partial' };
-    return whole(added.value.inner, fragment.total > 1 ? added.value.largestDatagram : undefined);
+    const { inner, largestDatagram } = added.value;
+    return whole({ header, inner }, fragment.total > 1 ? largestDatagram : undefined);
   }
 
   /** Did the peer write this? For what need not be read again. */
@@ -84,10 +85,10 @@ export class Sealer {
   }
 }
 
-function whole(inner: InnerOctets, fragmentLength: number | undefined): Opened {
-  const payloads = decodePayloads(inner);
+function whole(content: ProtectedContent, fragmentLength: number | undefined): Opened {
+  const payloads = decodePayloads(content.inner);
   return payloads.ok
-    ? { kind: 'whole', payloads: payloads.value, inner, fragmentLength }
+    ? { kind: 'whole', payloads: payloads.value, content, fragmentLength }
     : { kind: 'malformed', detail: payloads.error.message };
 }
 

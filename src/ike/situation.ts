@@ -3,6 +3,7 @@ import type { Situation } from './exchanges/answer.ts';
 import { CreateChild } from './exchanges/create-child.ts';
 import type { Exchange } from './exchanges/exchange.ts';
 import { DeleteChild } from './exchanges/informational.ts';
+import { awaitsIntermediate } from './exchanges/intermediate.ts';
 import { RekeyIke } from './exchanges/rekey-ike.ts';
 import type { IkeSaState } from './ike-sa-state.ts';
 import { ExchangeType } from './wire/iana.ts';
@@ -19,7 +20,8 @@ export function situationOf(
 ): Situation | undefined {
   switch (state.kind) {
     case 'keyed': {
-      const expected = role === 'responder' && exchangeType === ExchangeType.IkeAuth;
+      const next = awaitsIntermediate(state.init) ? ExchangeType.IkeIntermediate : ExchangeType.IkeAuth;
+      const expected = role === 'responder' && exchangeType === next;
       return expected ? { kind: 'authenticating', init: state.init } : undefined;
     }
     case 'standby':

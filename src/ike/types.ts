@@ -152,7 +152,13 @@ export interface PeerSighting {
 
 /** One row of the IKE history: an exchange that ended, well or not. The shell adds tunnel and time. */
 export interface IkeHistoryEvent {
-  readonly exchange: 'IKE_SA_INIT' | 'IKE_AUTH' | 'CREATE_CHILD_SA' | 'INFORMATIONAL';
+  readonly exchange:
+    | 'IKE_SA_INIT'
+    | 'IKE_INTERMEDIATE'
+    | 'IKE_AUTH'
+    | 'CREATE_CHILD_SA'
+    | 'IKE_FOLLOWUP_KE'
+    | 'INFORMATIONAL';
   /** Who asked: `out` = our request. */
   readonly direction: 'out' | 'in';
   readonly messageId: number;

@@ -1,17 +1,26 @@
 import type { ChildSas } from '../children.ts';
 import { newEspSpi } from '../spi.ts';
 import { ExchangeType, NotifyType } from '../wire/iana.ts';
-import { findUnsupportedCritical, type Payload } from '../wire/message.ts';
+import { findUnsupportedCritical } from '../wire/message.ts';
 import { notify } from '../wire/notify.ts';
 import { answerAuth } from './auth.ts';
 import { answerCreateChild, broken, declined } from './create-child.ts';
-import { type Answer, type ExchangeContext, failed, type IkeTerms, insistsOn, type SaInitResult } from './exchange.ts';
+import {
+  type Answer,
+  type ExchangeContext,
+  failed,
+  type IkeTerms,
+  insistsOn,
+  type PeerRequest,
+  type SaInitResult,
+} from './exchange.ts';
 import { answerInformational } from './informational.ts';
+import { answerIntermediate, awaitsIntermediate } from './intermediate.ts';
 import { answerRekeyIke, asksForIkeRekey } from './rekey-ike.ts';
 
 /** What the IKE SA that got a request has so far. */
 export type Situation =
-  /** Not authenticated yet: the request is IKE_AUTH. */
+  /** Not authenticated yet: the request is IKE_AUTH, or the IKE_INTERMEDIATE before it. */
   | { readonly kind: 'authenticating'; readonly init: SaInitResult }
   | {
       readonly kind: 'authenticated';
@@ -26,12 +35,13 @@ export function answerRequest(
   context: ExchangeContext,
   situation: Situation,
   exchangeType: number,
-  payloads: readonly Payload[],
+  request: PeerRequest,
 ): Answer {
+  const { payloads } = request;
   const authenticating = situation.kind === 'authenticating';
   const critical = findUnsupportedCritical(payloads);
   if (critical !== undefined) return refuseCritical(context, critical.type, authenticating);
-  if (authenticating) return answerAuth(context, situation.init, newEspSpi(context.deps.random), payloads);
+  if (authenticating) return answerInitial(context, situation.init, request);
   const { children, terms, busy } = situation;
   if (exchangeType !== ExchangeType.CreateChildSa)
     return answerInformational(context, (spiOut) => children.byOutbound(spiOut), payloads);
@@ -45,6 +55,11 @@ export function answerRequest(
   if (children.full)
     return declined(notify(NotifyType.NoAdditionalSas), `${context.peer} asked for more CHILD_SAs than a tunnel needs`);
   return answerCreateChild(context, terms, (spiOut) => children.replaceable(spiOut), payloads);
+}
+
+function answerInitial(context: ExchangeContext, init: SaInitResult, request: PeerRequest): Answer {
+  if (awaitsIntermediate(init)) return answerIntermediate(context, init, request);
+  return answerAuth(context, init, newEspSpi(context.deps.random), request.payloads);
 }
 
 /** RFC 7296 §2.25: an IKE SA is not rekeyed under an exchange about a CHILD_SA, nor the other way round. */

@@ -71,8 +71,14 @@ export class Auth implements Exchange {
   }
 
   silence(): string {
+    const { peer } = this.#context;
+    if (this.#init.intAuth.length > 0)
+      return (
+        `${peer} answered IKE_SA_INIT and IKE_INTERMEDIATE but not IKE_AUTH: ` +
+        'the two ends hold different keys, so compare their versions; a forged answer to either looks the same'
+      );
     return (
-      `${this.#context.peer} answered IKE_SA_INIT but not IKE_AUTH: ` +
+      `${peer} answered IKE_SA_INIT but not IKE_AUTH: ` +
       'check that UDP port 4500 passes in both directions; a forged answer to IKE_SA_INIT looks the same'
     );
   }

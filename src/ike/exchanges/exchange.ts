@@ -2,6 +2,7 @@ import type { Endpoint } from '../../lib/esp-sa.ts';
 import type { ChildTerms } from '../child-sa.ts';
 import type { Nonces, SkKeys } from '../keymat.ts';
 import type { NatFinding } from '../nat-detection.ts';
+import type { IncomingMessage, ProtectedContent } from '../sealer.ts';
 import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeSuite, PeerSighting } from '../types.ts';
 import { ProtocolId } from '../wire/iana.ts';
 import type { Payload } from '../wire/message.ts';
@@ -44,7 +45,7 @@ export type Refusal = 'temporary' | 'not-found' | 'refused';
 export type Outcome =
   /** Nothing changes. `remark`: what deserves a look all the same. */
   | { readonly kind: 'done'; readonly remark?: string }
-  /** IKE_SA_INIT succeeded. */
+  /** IKE_SA_INIT succeeded, or IKE_INTERMEDIATE changed what it left behind. `remark`: what deserves a look all the same. */
   | { readonly kind: 'keyed'; readonly init: SaInitResult; readonly remark?: string }
   /**
    * Both ends proved to know the PSK. `initialContact`: the peer holds no other SA with us (RFC 7296 §2.4).
@@ -108,10 +109,16 @@ export interface Reply {
   /** Our request and the peer's response as they were on the wire; for IKE_SA_INIT, which is never fragmented. */
   readonly requestBytes: Uint8Array;
   readonly responseBytes: Uint8Array;
+  /** What SK protected of the two; `undefined` while there are no keys. */
+  readonly protectedRequest: ProtectedContent | undefined;
+  readonly protectedResponse: ProtectedContent | undefined;
   /** Our end that received it, and where it came from. */
   readonly local: Endpoint;
   readonly from: Endpoint;
 }
+
+/** What the peer asked, opened. Octets are views: copy to keep. */
+export type PeerRequest = Pick<IncomingMessage, 'payloads' | 'content'>;
 
 /** An exchange that we start. It writes the request and judges the response; OurRequests owns ids and resending. */
 export interface Exchange {

@@ -7,12 +7,13 @@ import { detectNat, natDetectionNotifies, sightingOf } from '../nat-detection.ts
 import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
 import { explainRefusal } from '../refusals.ts';
 import { isZeroIkeSpi, ZERO_IKE_SPI } from '../spi.ts';
-import { describeIkeSuite } from '../suites.ts';
+import { classic, describeIkeSuite } from '../suites.ts';
 import { RETRANSMIT_AFTER_MS } from '../timing.ts';
 import type { IkeSuite } from '../types.ts';
-import { ExchangeType, NotifyType } from '../wire/iana.ts';
+import { ExchangeType, NotifyType, notifyName } from '../wire/iana.ts';
 import { findErrorNotify, findNotify, findPayload, findUnsupportedCritical, type Payload } from '../wire/message.ts';
 import { type NotifyPayload, notify } from '../wire/notify.ts';
+import type { SaPayload } from '../wire/sa.ts';
 import {
   type Exchange,
   type ExchangeContext,
@@ -48,10 +49,11 @@ export class SaInit implements Exchange {
   readonly #waitsMs: readonly number[];
   /** One for each group asked with so far, so that a late answer to an earlier request still finds its own. */
   readonly #keyExchanges = new Map<number, KeyExchange>();
-  /** The last request with each group that another group has replaced since. */
-  readonly #superseded = new Map<number, Uint8Array>();
+  /** What we asked before we asked with another group, or without hybrid suites. */
+  readonly #superseded: Asked[] = [];
   readonly #answers: Uint8Array[] = [];
   #group: DhGroup;
+  #suites: readonly IkeSuite[];
   /** The request that the last answer met; `undefined` when another one has gone out since. */
   #answered: Uint8Array | undefined;
   #cookie: Uint8Array | undefined;
@@ -75,10 +77,11 @@ export class SaInit implements Exchange {
     this.#waitsMs = waitsMs;
     this.#ni = deps.random.bytes(NONCE_LENGTH);
     this.#group = preferred.dhGroup;
+    this.#suites = config.ikeSuites;
   }
 
   get proposal(): string {
-    return this.#context.config.ikeSuites.map(describeIkeSuite).join(', ');
+    return this.#suites.map(describeIkeSuite).join(', ');
   }
 
   get waitsMs(): readonly number[] {
@@ -92,11 +95,12 @@ export class SaInit implements Exchange {
     const spis = { spiI: this.#spiI, spiR: ZERO_IKE_SPI };
     return [
       ...(this.#cookie === undefined ? [] : [notify(NotifyType.Cookie, this.#cookie)]), // first, RFC 7296 §2.6
-      offerIke(config.ikeSuites),
+      offerIke(this.#suites),
       { kind: 'ke', dhGroup: group, publicValue },
       { kind: 'nonce', nonce: this.#ni },
       ...natDetectionNotifies(deps.crypto, spis, this.#local, this.#remote, config.encapsulation),
       notify(NotifyType.Ikev2FragmentationSupported),
+      ...(this.#isHybrid ? [notify(NotifyType.IntermediateExchangeSupported)] : []),
     ];
   }
 
@@ -108,10 +112,7 @@ export class SaInit implements Exchange {
     const wrongGroup = findNotify(payloads, NotifyType.InvalidKePayload);
     if (wrongGroup !== undefined) return this.#onInvalidKe(wrongGroup, requestBytes);
     const error = findErrorNotify(payloads);
-    if (error !== undefined)
-      return this.#suspect(
-        explainRefusal(error, { peer: this.#context.peer, step: 'sa-init', offered: this.proposal }),
-      );
+    if (error !== undefined) return this.#onError(error, requestBytes);
     const redirect = describeRedirect(this.#context.peer, payloads);
     if (redirect !== undefined && findPayload(payloads, 'sa') === undefined) return this.#suspect(redirect);
     const init = this.#complete(reply);
@@ -119,7 +120,7 @@ export class SaInit implements Exchange {
   }
 
   /** Another complete answer to the request that `onResponse` saw answered; `undefined` for anything else. */
-  onFurtherResponse(reply: Omit<Reply, 'requestBytes'>): SaInitResult | undefined {
+  onFurtherResponse(reply: Omit<CompleteReply, 'requestBytes'>): SaInitResult | undefined {
     const requestBytes = this.#answered;
     const known = this.#answers.some((answer) => equalBytes(answer, reply.responseBytes));
     if (requestBytes === undefined || known || this.#answers.length >= MAX_ANSWERS) return undefined;
@@ -149,18 +150,43 @@ export class SaInit implements Exchange {
   }
 
   #onInvalidKe(wrongGroup: NotifyPayload, requestBytes: Uint8Array): Outcome {
-    const { config, peer } = this.#context;
+    const { peer } = this.#context;
     const { data } = wrongGroup;
     const wanted = data.length === 2 ? new Reader(data).u16() : 0;
-    const offered = config.ikeSuites.map((suite) => suite.dhGroup);
+    const offered = this.#suites.map((suite) => suite.dhGroup);
     const group = offered.find((candidate) => candidate === wanted);
     if (group === undefined || group === this.#group) {
       const ours = [...new Set(offered)].map(describeGroup).join(', ');
       return this.#suspect(explainRefusal(wrongGroup, { peer, step: 'sa-init', offered: ours }));
     }
-    this.#superseded.set(this.#group, requestBytes);
+    this.#supersede(requestBytes);
     this.#group = group;
     return this.#retry(`the peer wants Diffie-Hellman group ${describeGroup(group)}`, 0);
+  }
+
+  /** A peer that cannot stand the hybrid offer is asked without it at once; a better answer to the first offer still counts. */
+  #onError(error: NotifyPayload, requestBytes: Uint8Array): Outcome {
+    const { peer } = this.#context;
+    const { notifyType } = error;
+    const aboutOffer = notifyType === NotifyType.NoProposalChosen || notifyType === NotifyType.InvalidSyntax;
+    const rest = classic(this.#suites);
+    if (!aboutOffer || !this.#isHybrid || rest.length === 0)
+      return this.#suspect(explainRefusal(error, { peer, step: 'sa-init', offered: this.proposal }));
+    this.#supersede(requestBytes);
+    this.#suites = rest;
+    return this.#retry(
+      `${peer} refused the offer with ML_KEM_768 (${notifyName(notifyType)}), so it is asked without; ` +
+        'nothing proves that this refusal is its own: if it speaks RFC 9370, look for who else answered',
+      0,
+    );
+  }
+
+  #supersede(bytes: Uint8Array): void {
+    this.#superseded.unshift({ group: this.#group, suites: this.#suites, bytes });
+  }
+
+  get #isHybrid(): boolean {
+    return this.#suites.some(({ additionalKe }) => additionalKe !== undefined);
   }
 
   #keyExchange(): KeyExchange {
@@ -181,8 +207,15 @@ export class SaInit implements Exchange {
     return { kind: 'suspicion', reason };
   }
 
-  #complete({ spiR, payloads, requestBytes, responseBytes, local, from }: Reply): Result<SaInitResult, string> {
-    const { config, deps, peer } = this.#context;
+  /** Which of our requests this answers: the last one, unless only an earlier one had such an offer. */
+  #askedFor(sa: SaPayload, group: number, bytes: Uint8Array): Asked {
+    const last = { group: this.#group, suites: this.#suites, bytes };
+    const fits = (asked: Asked): boolean => asked.group === group && acceptedIke(asked.suites, sa).ok;
+    return [last, ...this.#superseded].find(fits) ?? last;
+  }
+
+  #complete({ spiR, payloads, requestBytes, responseBytes, local, from }: CompleteReply): Result<SaInitResult, string> {
+    const { deps, peer } = this.#context;
     const sa = findPayload(payloads, 'sa');
     const ke = findPayload(payloads, 'ke');
     const nonce = findPayload(payloads, 'nonce');
@@ -190,9 +223,12 @@ export class SaInit implements Exchange {
     if (critical !== undefined) return err(insistsOn(peer, critical.type));
     if (sa === undefined || ke === undefined || nonce === undefined || isZeroIkeSpi(spiR))
       return err(`${peer} answered IKE_SA_INIT without an SPI or one of SA, KE, Nonce`);
-    const accepted = acceptedIke(config.ikeSuites, sa);
+    const asked = this.#askedFor(sa, ke.dhGroup, requestBytes);
+    const accepted = acceptedIke(asked.suites, sa);
     if (!accepted.ok) return accepted;
     const { suite } = accepted.value;
+    if (suite.additionalKe !== undefined && !hasIntermediate(payloads))
+      return err(`${peer} chose ${describeIkeSuite(suite)} without support for IKE_INTERMEDIATE, which it needs`);
     const keyExchange = this.#keyExchanges.get(ke.dhGroup);
     if (suite.dhGroup !== ke.dhGroup || keyExchange === undefined)
       return err(`${peer} chose ${describeIkeSuite(suite)} but sent a KE for ${describeGroup(ke.dhGroup)}`);
@@ -209,7 +245,7 @@ export class SaInit implements Exchange {
       suite,
       nonces,
       keys: deriveSkKeys(deps.crypto, suite, seed, nonces, spis.spiI, spis.spiR),
-      requestBytes: (ke.dhGroup === this.#group ? undefined : this.#superseded.get(ke.dhGroup)) ?? requestBytes,
+      requestBytes: asked.bytes,
       responseBytes: answer,
       intAuth: NO_INT_AUTH,
       nat,
@@ -218,6 +254,15 @@ export class SaInit implements Exchange {
     });
   }
 }
+
+/** One of our requests: what it offered, and its octets. */
+interface Asked {
+  readonly group: DhGroup;
+  readonly suites: readonly IkeSuite[];
+  readonly bytes: Uint8Array;
+}
+
+type CompleteReply = Omit<Reply, 'protectedRequest' | 'protectedResponse'>;
 
 /** A peer's IKE_SA_INIT request. Octets are views: copy to keep. */
 export interface SaInitRequest {
@@ -253,7 +298,8 @@ export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request
   const nonce = findPayload(payloads, 'nonce');
   if (sa === undefined || ke === undefined || nonce === undefined)
     return refused(notify(NotifyType.InvalidSyntax), `${peer} left SA, KE or Nonce out of IKE_SA_INIT`);
-  const selection = selectIke(config.ikeSuites, sa);
+  // RFC 9370 §2.2.1: what needs IKE_INTERMEDIATE is not for a peer that does not announce it.
+  const selection = selectIke(hasIntermediate(payloads) ? config.ikeSuites : classic(config.ikeSuites), sa);
   if (selection === undefined) {
     const ours = config.ikeSuites.map(describeIkeSuite).join(', ');
     return refused(
@@ -295,6 +341,7 @@ export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request
       { kind: 'nonce', nonce: nonces.nr },
       ...natDetectionNotifies(deps.crypto, spis, local, from, config.encapsulation),
       ...(fragmentation ? [notify(NotifyType.Ikev2FragmentationSupported)] : []),
+      ...(suite.additionalKe === undefined ? [] : [notify(NotifyType.IntermediateExchangeSupported)]),
     ],
     complete: (responseBytes) => ({ ...init, responseBytes }),
   };
@@ -302,6 +349,9 @@ export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request
 
 const takesFragments = (payloads: readonly Payload[]): boolean =>
   findNotify(payloads, NotifyType.Ikev2FragmentationSupported) !== undefined;
+
+const hasIntermediate = (payloads: readonly Payload[]): boolean =>
+  findNotify(payloads, NotifyType.IntermediateExchangeSupported) !== undefined;
 
 function wrongGroup(wanted: DhGroup, got: number): SaInitAnswer {
   return refused(

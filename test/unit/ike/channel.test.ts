@@ -51,7 +51,7 @@ describe.each([
     const message = request(us);
     const [first, ...others] = [...message.datagrams].reverse().map((bytes) => opened(peer, bytes));
     expect(first?.kind).toBe('partial');
-    expect(others.at(-1)).toMatchObject({ kind: 'whole', payloads: LARGE, inner: encodePayloads(LARGE) });
+    expect(others.at(-1)).toMatchObject({ kind: 'whole', payloads: LARGE, content: { inner: encodePayloads(LARGE) } });
   });
 
   test('a whole message meanwhile is read at once, and the fragments before it are forgotten', () => {

@@ -184,6 +184,8 @@ function judge(change: (payloads: readonly Payload[]) => readonly Payload[]): Ou
     payloads: change(answer.payloads),
     requestBytes: new Uint8Array(0),
     responseBytes: new Uint8Array(0),
+    protectedRequest: undefined,
+    protectedResponse: undefined,
     local: { address: BRANCH, port: 4500 },
     from: { address: GATEWAY, port: 4500 },
   };

@@ -61,6 +61,8 @@ const reply = (payloads: readonly Payload[]) => ({
   payloads,
   requestBytes: new Uint8Array(0),
   responseBytes: new Uint8Array(0),
+  protectedRequest: undefined,
+  protectedResponse: undefined,
   local: { address: BRANCH, port: 4500 },
   from: { address: GATEWAY, port: 4500 },
 });

@@ -1,0 +1,133 @@
+import type { KemKeyPair } from '../../crypto/types.ts';
+import { concat } from '../../lib/bytes.ts';
+import { additionalSkeyseed, deriveSkKeys, intAuth } from '../keymat.ts';
+import { describeGroup } from '../proposal.ts';
+import { explainRefusal } from '../refusals.ts';
+import type { ProtectedContent } from '../sealer.ts';
+import { additionalKeOf, describeIkeSuite } from '../suites.ts';
+import { ExchangeType, KeyExchangeMethod, NotifyType } from '../wire/iana.ts';
+import { encodePayloads, findErrorNotify, findPayload, type Payload } from '../wire/message.ts';
+import { notify } from '../wire/notify.ts';
+import { encodeSkPrefix } from '../wire/sk.ts';
+import {
+  type Answer,
+  type Exchange,
+  type ExchangeContext,
+  failed,
+  type Outcome,
+  type PeerRequest,
+  type Reply,
+  type SaInitResult,
+} from './exchange.ts';
+
+/** Does an additional key exchange stand between IKE_SA_INIT and IKE_AUTH? */
+export const awaitsIntermediate = ({ suite, intAuth: done }: SaInitResult): boolean =>
+  suite.additionalKe !== undefined && done.length === 0;
+
+/** IKE_INTERMEDIATE as initiator: the additional key exchange of an IKE SA, RFC 9242 and RFC 9370 §2.2.2. */
+export class Intermediate implements Exchange {
+  readonly name = 'IKE_INTERMEDIATE';
+  readonly type = ExchangeType.IkeIntermediate;
+  readonly #context: ExchangeContext;
+  readonly #init: SaInitResult;
+  readonly #keyPair: KemKeyPair;
+
+  constructor(context: ExchangeContext, init: SaInitResult) {
+    const { crypto, random } = context.deps;
+    this.#context = context;
+    this.#init = init;
+    this.#keyPair = crypto.mlKem768.keyPair(random);
+  }
+
+  get proposal(): string {
+    return describeIkeSuite(this.#init.suite);
+  }
+
+  request(): readonly Payload[] {
+    return [{ kind: 'ke', dhGroup: KeyExchangeMethod.MlKem768, publicValue: this.#keyPair.publicKey }];
+  }
+
+  onResponse({ payloads, protectedRequest, protectedResponse }: Reply): Outcome {
+    const { peer } = this.#context;
+    const error = findErrorNotify(payloads);
+    if (error !== undefined) return failed(explainRefusal(error, { peer, step: 'intermediate' }));
+    const ke = findPayload(payloads, 'ke');
+    if (ke?.dhGroup !== KeyExchangeMethod.MlKem768 || protectedRequest === undefined || protectedResponse === undefined)
+      return failed(`${peer} answered IKE_INTERMEDIATE ${describeKe(ke?.dhGroup)}; expected one for ML_KEM_768`);
+    const secret = this.#keyPair.decapsulate(ke.publicValue);
+    if (!secret.ok)
+      return failed(`${peer} sent a ciphertext of ${ke.publicValue.length} octets for ML_KEM_768; expected 1088`);
+    const both = { request: protectedRequest, response: protectedResponse };
+    return { kind: 'keyed', init: afterIntermediate(this.#context, this.#init, secret.value, both) };
+  }
+
+  onUnusable(reason: string): Outcome {
+    return failed(reason);
+  }
+
+  silence(): string {
+    const { peer } = this.#context;
+    return (
+      `${peer} answered IKE_SA_INIT but not IKE_INTERMEDIATE, which carries the key exchange ${describeAdditional(this.#init)}: ` +
+      'check that large and fragmented IKE messages pass on UDP port 4500 in both directions; the next attempt goes without it'
+    );
+  }
+}
+
+/** IKE_INTERMEDIATE as responder. Costs one encapsulation: an IKE SA gets here once. */
+export function answerIntermediate(
+  context: ExchangeContext,
+  init: SaInitResult,
+  { payloads, content: request }: PeerRequest,
+): Answer {
+  const { deps, peer } = context;
+  const proposal = describeIkeSuite(init.suite);
+  const ke = findPayload(payloads, 'ke');
+  if (ke?.dhGroup !== KeyExchangeMethod.MlKem768 || request === undefined)
+    return refused(proposal, `${peer} sent IKE_INTERMEDIATE ${describeKe(ke?.dhGroup)}; expected one for ML_KEM_768`);
+  const sent = deps.crypto.mlKem768.encapsulate(ke.publicValue, deps.random);
+  if (!sent.ok) return refused(proposal, `${peer} sent an invalid public key for ML_KEM_768`);
+  const { ciphertext, sharedSecret } = sent.value;
+  const answer: Payload[] = [{ kind: 'ke', dhGroup: KeyExchangeMethod.MlKem768, publicValue: ciphertext }];
+  const header = { ...request.header, fromInitiator: false, response: true };
+  const both = { request, response: { header, inner: encodePayloads(answer) } };
+  const keyed = afterIntermediate(context, init, sharedSecret, both);
+  return { proposal, payloads: answer, outcome: { kind: 'keyed', init: keyed } };
+}
+
+/** What IKE_AUTH begins with: the keys of RFC 9370 §2.2.2, and what it must sign of the two messages. */
+function afterIntermediate(
+  { deps: { crypto } }: ExchangeContext,
+  init: SaInitResult,
+  secret: Uint8Array,
+  { request, response }: { readonly request: ProtectedContent; readonly response: ProtectedContent },
+): SaInitResult {
+  const { suite, keys, nonces, spiI, spiR } = init;
+  const seed = additionalSkeyseed(crypto, suite, keys.d, nonces, secret);
+  return {
+    ...init,
+    keys: deriveSkKeys(crypto, suite, seed, nonces, spiI, spiR),
+    intAuth: intAuth(crypto, suite, keys, {
+      request: authenticatedOctets(request),
+      response: authenticatedOctets(response),
+      authMessageId: request.header.messageId + 1,
+    }),
+  };
+}
+
+/**
+ * A | P of a message, RFC 9242 §3.3.2: its headers as if SK held the payloads and nothing else, then the payloads. The same
+ * whether or not it travelled in fragments. Reserved bits count as zero, as RFC 7296 §3.1 has them sent.
+ */
+function authenticatedOctets({ header, inner: { firstPayload, bytes } }: ProtectedContent): Uint8Array {
+  return concat(encodeSkPrefix(header, firstPayload, bytes.length), bytes);
+}
+
+function refused(proposal: string, reason: string): Answer {
+  return { proposal, payloads: [notify(NotifyType.InvalidSyntax)], outcome: failed(reason) };
+}
+
+const describeKe = (method: number | undefined): string =>
+  method === undefined ? 'without a KE' : `with a KE for ${describeGroup(method)}`;
+
+const describeAdditional = ({ suite }: SaInitResult): string => additionalKeOf(suite)?.name ?? '';
