@@ -16,6 +16,8 @@ export default defineConfig({
           name: 'netns',
           include: ['test/netns/**/*.netns.test.ts'],
           fileParallelism: false,
+          // Such tests mostly wait: for timers, and for other people's programs.
+          maxConcurrency: 8,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

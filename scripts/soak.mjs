@@ -3,7 +3,7 @@
 import { installPeers, whyNoNamespaceTests } from './peers.mjs';
 import { main, run, StepError, step } from './steps.mjs';
 
-const FILES = ['test/netns/rekey-suites.netns.test.ts', 'test/netns/rekey.netns.test.ts'];
+const FILES = ['rekey-suites', 'rekey', 'peer-faults'].map((name) => `test/netns/${name}.netns.test.ts`);
 
 await main('soak', async () => {
   const obstacle = whyNoNamespaceTests();

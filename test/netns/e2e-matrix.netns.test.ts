@@ -124,7 +124,7 @@ describe('a strongSwan that accepts one proposal per phase', () => {
 
 async function prove({ topology, responder }: Lane, { ike, ipsec }: { ike: Suite; ipsec: Suite }): Promise<void> {
   const [zone] = topology.zones;
-  await responder.accept(ike.strict, ipsec.strict);
+  await responder.reconfigure({ ike: ike.strict, esp: ipsec.strict });
   const suites = { ike: { suite: ike.configured }, ipsec: { suite: ipsec.configured } };
   const daemon = await Tunwrightd.start(topology, { config: await manualBranch(topology, [zone], suites) });
   try {

@@ -2,10 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { Capture } from './capture.ts';
 import { eventually } from './eventually.ts';
 import { openUntilCookie } from './half-open.ts';
-import { RekeyedTunnel } from './rekeyed-tunnel.ts';
+import { RekeyedTunnel, SUITE } from './rekeyed-tunnel.ts';
 import { ADDRESS } from './topology.ts';
 
-const SUITE = { ike: 'aes256-sha384-ecp384', esp: 'aes256gcm16-ecp384' };
 /** The least that each end takes; then IKE_AUTH and every rekey need two packets or more. */
 const FRAGMENT_SIZE = { ours: 256, theirs: 220 };
 const EXCHANGES = { auth: '35', createChild: '36' };
@@ -60,9 +59,8 @@ async function withTunnel(
   options: Parameters<typeof RekeyedTunnel.create>[0],
   body: (tunnel: RekeyedTunnel) => Promise<void>,
 ): Promise<void> {
-  const tunnel = await RekeyedTunnel.create(options);
+  const tunnel = await RekeyedTunnel.create({ ...SUITE, ...options });
   try {
-    await tunnel.responder.accept(SUITE.ike, SUITE.esp);
     await body(tunnel);
   } finally {
     await tunnel.topology.remove();

@@ -37,6 +37,11 @@ export interface StrongSwanOptions {
   /** Comma-separated; an offer outside is refused. */
   readonly ike?: string;
   readonly esp?: string;
+  /** Seconds; left out: as Azure has them, which is longer than any test. A rekey time of 0 means never. */
+  readonly ikeRekeySec?: number;
+  readonly ikeOverSec?: number;
+  readonly childRekeySec?: number;
+  readonly childLifeSec?: number;
   /** Routes that lead into the tunnel device, set again at every start. */
   readonly routes?: readonly string[];
   /** Octets of the largest IP packet with an IKE message. */
@@ -72,7 +77,7 @@ export interface ChildSaRecord {
  */
 export class StrongSwan {
   readonly #topology: Topology;
-  readonly #options: StrongSwanOptions;
+  #options: StrongSwanOptions;
   readonly #directory: string;
   readonly #environment: Readonly<Record<string, string>>;
   #process: RunningProcess | undefined;
@@ -130,15 +135,10 @@ export class StrongSwan {
     return this.#process?.stop('SIGKILL');
   }
 
-  /** Replaces the strict proposals; SAs that exist stay. */
-  async accept(ike: string, esp: string): Promise<void> {
-    await writeFile(join(this.#directory, 'swanctl', 'swanctl.conf'), connectionConfig({ ...this.#options, ike, esp }));
-    await this.swanctl('--load-all');
-  }
-
-  /** Replaces the shared secret; it counts from the next IKE_AUTH on. */
-  async changePsk(psk: string): Promise<void> {
-    await writeFile(join(this.#directory, 'swanctl', 'swanctl.conf'), connectionConfig({ ...this.#options, psk }));
+  /** Replaces a part of the configuration; SAs that exist go on by the old one. */
+  async reconfigure(changes: Partial<StrongSwanOptions>): Promise<void> {
+    this.#options = { ...this.#options, ...changes };
+    await writeFile(join(this.#directory, 'swanctl', 'swanctl.conf'), connectionConfig(this.#options));
     await this.swanctl('--load-all');
   }
 
@@ -235,8 +235,8 @@ connections { gsa {
   mobike = no
   fragmentation = yes
   dpd_delay = 45s
-  rekey_time = 28800s
-  over_time = 900s
+  rekey_time = ${options.ikeRekeySec ?? 28_800}s
+  over_time = ${options.ikeOverSec ?? 900}s
   rand_time = 0
   reauth_time = 0
   unique = replace
@@ -249,8 +249,8 @@ connections { gsa {
     remote_ts = 0.0.0.0/0
     esp_proposals = ${options.esp ?? IPSEC_MIXES.join(',')}
     mode = tunnel
-    rekey_time = 27000s
-    life_time = 28800s
+    rekey_time = ${options.childRekeySec ?? 27_000}s
+    life_time = ${options.childLifeSec ?? 28_800}s
     rand_time = 0
     dpd_action = clear
     start_action = none } } } }

@@ -59,6 +59,11 @@ export class Tunwrightd {
     this.#process = this.#spawn();
   }
 
+  /** Reads its configuration again, with what that names. */
+  reload(): void {
+    process.kill(this.pid, 'SIGHUP');
+  }
+
   get pid(): number {
     return this.#process.pid;
   }

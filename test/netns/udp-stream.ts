@@ -26,6 +26,8 @@ export interface StreamResult {
   /** The numbers of the first few lost ones. */
   readonly missing: readonly number[];
   readonly longestGapMs: number;
+  /** The first few pauses of over 100 ms, in milliseconds since 1970. */
+  readonly gaps: readonly { readonly from: number; readonly to: number }[];
 }
 
 /** Numbered datagrams at a constant rate from `a` to `b` and from `b` to `a`, until `stop()`. */
@@ -51,6 +53,13 @@ export class UdpStreams {
         receiver,
         sender: drive(from, 'send', from.address, to.address, PORT, packetsPerSecond),
       })),
+    );
+  }
+
+  /** Waits for the first datagram of each direction: from here on a pause is a gap. */
+  async flow(): Promise<void> {
+    await eventually('both streams arrive', 5_000, () =>
+      this.#directions.every(({ receiver }) => receiver.lines.includes('receiving')),
     );
   }
 

@@ -1,7 +1,8 @@
 /**
  * One direction of numbered UDP datagrams. argv: `send` local-address peer-address port packets-per-second, or `receive` local-address port.
  * SIGTERM ends either; the sender then prints {sent}; the receiver, half a second after the last datagram,
- * {received, duplicated, missing: [first few numbers], longestGapMs}. A receiver that is ready prints `listening`.
+ * {received, duplicated, missing: [first few numbers], longestGapMs, gaps: [{from, to} as milliseconds since 1970]}. A receiver
+ * that is ready prints `listening`, and `receiving` with the first datagram.
  */
 import { createSocket } from 'node:dgram';
 
@@ -9,8 +10,12 @@ const SIZE = 200;
 const TICK_MS = 5;
 const SILENCE_MS = 500;
 const SHOWN = 20;
+/** A pause in the stream that is worth telling. */
+const GAP_MS = 100;
 const [role, localAddress = '', ...rest] = process.argv.slice(2);
 const socket = createSocket('udp4');
+// While the way is broken the kernel refuses single datagrams: they are lost, and the stream goes on.
+socket.on('error', () => undefined);
 
 if (role === 'send') send(String(rest[0]), Number(rest[1]), Number(rest[2]));
 else receive(Number(rest[0]));
@@ -49,10 +54,16 @@ function receive(port) {
   let highest = -1;
   let lastAt = performance.now();
   let longestGapMs = 0;
+  /** @type {{ from: number, to: number }[]} */
+  const gaps = [];
   socket.on('message', (datagram) => {
     const number = datagram.readUInt32BE();
     const now = performance.now();
+    if (highest < 0) console.log('receiving');
     if (highest >= 0) longestGapMs = Math.max(longestGapMs, now - lastAt);
+    if (highest >= 0 && now - lastAt > GAP_MS && gaps.length < SHOWN) {
+      gaps.push({ from: Date.now() - (now - lastAt), to: Date.now() });
+    }
     lastAt = now;
     highest = Math.max(highest, number);
     if (number >= times.length) {
@@ -77,6 +88,7 @@ function receive(port) {
         duplicated: seen.reduce((sum, count) => sum + Math.max(0, count - 1), 0),
         missing: missing.slice(0, SHOWN),
         longestGapMs: Math.round(longestGapMs),
+        gaps,
       });
     }, 50);
   });
