@@ -2,6 +2,7 @@ import { explainRefusal } from '../refusals.ts';
 import { decodeEspSpi, encodeEspSpi } from '../spi.ts';
 import { ExchangeType, NotifyType, ProtocolId } from '../wire/iana.ts';
 import { findErrorNotify, type Payload } from '../wire/message.ts';
+import type { NotifyPayload } from '../wire/notify.ts';
 import {
   type Answer,
   DELETE_IKE_SA,
@@ -116,9 +117,9 @@ export function answerInformational(
   if (deletesIkeSa(payloads))
     return { payloads: [], proposal: '', outcome: { kind: 'deleted', reason: `${peer} deleted the IKE SA` } };
 
-  const error = findErrorNotify(payloads);
-  if (error !== undefined && FATAL_NOTIFIES.has(error.notifyType)) {
-    const reason = explainRefusal(error, { peer, step: 'informational' });
+  const fatal = payloads.find((p): p is NotifyPayload => p.kind === 'notify' && FATAL_NOTIFIES.has(p.notifyType));
+  if (fatal !== undefined) {
+    const reason = explainRefusal(fatal, { peer, step: 'informational' });
     return { payloads: [], proposal: '', outcome: { kind: 'failed', reason, farewell: [] } };
   }
 
