@@ -260,6 +260,11 @@ export class ChildSas {
     if (this.#sending !== undefined) this.#sending.wantsRekey = true;
   }
 
+  /** The peer says that it does not have this one: if so, it refuses the rekey, and a new one follows. */
+  lost(spiIn: number): void {
+    if (this.#sending?.spiIn === spiIn) this.rekeyNow();
+  }
+
   /** A value says why there is no CHILD_SA any more, as with `timeout`. */
   used(reports: readonly ChildUsage[], now: Instant): string | undefined {
     let end: string | undefined;

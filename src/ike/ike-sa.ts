@@ -333,6 +333,8 @@ export class IkeSa {
         return;
       case 'child-deleted':
         return this.#children.deleted(outcome.spisIn, outcome.reason, now);
+      case 'child-lost':
+        return this.#children.lost(outcome.spiIn);
       case 'ike-rekeyed':
         return by === 'us'
           ? this.#succession.rekeyedByUs(outcome.terms, outcome.nonces, now)

@@ -108,7 +108,7 @@ const ROWS: Readonly<Record<number, { readonly [step in RefusedStep | 'any']?: E
   [NotifyType.InvalidSpi]: {
     any: says(
       'got ESP for a CHILD_SA that it does not have',
-      'harmless around a rekey; if it repeats, bring the link down and up, and look for what deletes SAs at the peer',
+      'harmless around a rekey, and the SA in use is replaced at once; if it repeats, look for what deletes SAs at the peer',
     ),
   },
   [NotifyType.NoProposalChosen]: {

@@ -99,6 +99,23 @@ describe('a peer that knows the keys', () => {
     expect(request?.bytes[18]).toBe(ExchangeType.CreateChildSa);
   });
 
+  test('says that it lost the CHILD_SA in use, and the branch replaces it at once; of any other SPI it only takes note', () => {
+    for (const [known, next] of [
+      [true, ExchangeType.CreateChildSa],
+      [false, ExchangeType.Informational],
+    ] as const) {
+      const rogue = new RoguePeer('gateway');
+      const spi = known ? (rogue.victim.last('child-up')?.child.outbound.spi ?? 0) : 0x1234_5678;
+      expect(rogue.ask([notify(NotifyType.InvalidSpi, encodeEspSpi(spi))])).toEqual([]);
+      expect(rogue.victim.last('history')?.event).toMatchObject({
+        direction: 'in',
+        result: 'ok',
+        reason: expect.stringMatching(/got ESP for a CHILD_SA that it does not have \(INVALID_SPI\): /),
+      });
+      expect(rogue.nextRequest().exchangeType).toBe(next);
+    }
+  });
+
   test('deletes a CHILD_SA that does not exist, and nothing happens', () => {
     const rogue = new RoguePeer('gateway');
     const spis = [encodeEspSpi(0x1234_5678), new Uint8Array(4), new Uint8Array(4).fill(1)];

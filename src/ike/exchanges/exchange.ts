@@ -91,6 +91,8 @@ export type Outcome =
       readonly spisIn: readonly number[];
       readonly reason: string;
     }
+  /** The peer does not have the CHILD_SA that we receive on with `spiIn`, and send on. */
+  | { readonly kind: 'child-lost'; readonly spiIn: number; readonly reason: string }
   /** The IKE SA ends. `farewell`: what to tell the peer in one last INFORMATIONAL request; empty for nothing. */
   | {
       readonly kind: 'failed';

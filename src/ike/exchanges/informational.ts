@@ -1,7 +1,7 @@
 import { explainRefusal } from '../refusals.ts';
 import { decodeEspSpi, encodeEspSpi } from '../spi.ts';
 import { ExchangeType, NotifyType, ProtocolId } from '../wire/iana.ts';
-import { findErrorNotify, type Payload } from '../wire/message.ts';
+import { findErrorNotify, findNotify, type Payload } from '../wire/message.ts';
 import type { NotifyPayload } from '../wire/notify.ts';
 import {
   type Answer,
@@ -129,7 +129,8 @@ export function answerInformational(
     .map(decodeEspSpi)
     .filter((spi) => spi !== undefined);
   const children = [...new Set(spisOut)].map(find).filter((child) => child !== undefined);
-  if (children.length === 0) return { payloads: [], proposal: '', outcome: nothing(peer, payloads) };
+  if (children.length === 0)
+    return { payloads: [], proposal: '', outcome: childLost(peer, find, payloads) ?? nothing(peer, payloads) };
   // RFC 7296 §1.4.1: the answer names our half of each pair, but not where our own DELETE says so already.
   const named = children.filter(({ leaving }) => !leaving).map(({ spiIn }) => encodeEspSpi(spiIn));
   return {
@@ -147,6 +148,19 @@ export function answerInformational(
 /** Does this request end the IKE SA that it came in? */
 export const deletesIkeSa = (payloads: readonly Payload[]): boolean =>
   payloads.some((payload) => payload.kind === 'delete' && payload.protocolId === ProtocolId.Ike);
+
+/** INVALID_SPI inside an IKE SA is more than a hint, RFC 7296 §1.5: what we send on this CHILD_SA goes nowhere. */
+function childLost(
+  peer: string,
+  find: Parameters<typeof answerInformational>[1],
+  payloads: readonly Payload[],
+): Outcome | undefined {
+  const invalid = findNotify(payloads, NotifyType.InvalidSpi);
+  const spiOut = invalid && decodeEspSpi(invalid.data);
+  const child = spiOut === undefined ? undefined : find(spiOut);
+  if (invalid === undefined || child === undefined || child.leaving) return undefined;
+  return { kind: 'child-lost', spiIn: child.spiIn, reason: explainRefusal(invalid, { peer, step: 'informational' }) };
+}
 
 /** Nothing to do; what the peer tells besides is for the operator. */
 function nothing(peer: string, payloads: readonly Payload[]): Outcome {
