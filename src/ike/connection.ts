@@ -9,19 +9,16 @@ import type { DropReason, IkeSaEnd, IkeSaOutput } from './ike-sa-output.ts';
 import type { IkeSaView } from './ike-sa-view.ts';
 import { Opening } from './opening.ts';
 import { isZeroIkeSpi } from './spi.ts';
+import { Strangers } from './strangers.ts';
 import { classic, describeIkeSuite } from './suites.ts';
-import type { IkeConfig, IkeDependencies, IkeInput, IkeOutput, IkeView } from './types.ts';
+import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeInput, IkeOutput, IkeView } from './types.ts';
 import { ExchangeType } from './wire/iana.ts';
 import { decodeMessage, type IkeMessage } from './wire/message.ts';
 
-/** Half-open IKE SAs a responder keeps; one more pushes out the oldest. */
-const MAX_HALF_OPEN = 4;
 /** SAs that ended and may be asked again for their last answer. */
 const MAX_DEPARTED = 4;
 /** The first answer to IKE_SA_INIT gets this head start in IKE_AUTH: a peer that answered twice is not asked twice. */
 const RIVAL_AFTER_MS = 500;
-/** An unauthenticated peer must not be able to flood the history with its refused offers. */
-const REFUSAL_HISTORY_EVERY_MS = 1_000;
 
 type Mode = 'idle' | 'running' | 'stopping' | 'stopped';
 
@@ -53,7 +50,7 @@ export class IkeConnection {
   /** Initiator: the attempt or the SA in use. Responder: the SA in use. */
   #current: IkeSa | undefined;
   /** Responder only. */
-  #halfOpen: IkeSa[] = [];
+  readonly #strangers = new Strangers();
   /** Initiator, until an attempt succeeds: its first exchange, and the IKE SAs that further answers to that made. */
   #opening: Opening | undefined;
   #rivals: IkeSa[] = [];
@@ -64,7 +61,6 @@ export class IkeConnection {
   #lastError: string | undefined;
   /** That the peer narrowed the selectors of a first CHILD_SA, until a connection stands. */
   #narrowed: string | undefined;
-  #lastRefusal: Instant | undefined;
 
   constructor(config: IkeConfig, deps: IkeDependencies) {
     if (config.ikeSuites.length === 0 || config.espSuites.length === 0)
@@ -116,7 +112,7 @@ export class IkeConnection {
   }
 
   view(now: Instant): IkeView {
-    const sa = this.#current ?? this.#halfOpen.at(-1);
+    const sa = this.#current ?? this.#strangers.sas.at(-1);
     const seen = sa?.view(now) ?? NO_SA;
     const retryAt = this.#timers.get('retry');
     return {
@@ -137,7 +133,7 @@ export class IkeConnection {
     if (this.#mode !== 'running') return this.#mode === 'idle' ? 'idle' : 'stopped';
     if (this.#current?.established) return 'established';
     if (this.#timers.get('retry') !== undefined) return 'backoff';
-    return this.#current !== undefined || this.#halfOpen.length > 0 ? 'connecting' : 'idle';
+    return this.#current !== undefined || this.#strangers.size > 0 ? 'connecting' : 'idle';
   }
 
   // --- life
@@ -164,7 +160,7 @@ export class IkeConnection {
     if (this.#mode === 'stopping' || this.#mode === 'stopped') return;
     this.#mode = 'stopping';
     this.#timers.stopAll();
-    this.#halfOpen = [];
+    this.#strangers.clear();
     this.#others = [];
     this.#forgetRivals();
     if (this.#current === undefined) return this.#stopped();
@@ -204,7 +200,7 @@ export class IkeConnection {
       dropped = reason;
     }
     // RFC 7296 §2.1: a first request with a known SPI and other octets is another request, not a retransmission.
-    const unheard = addressed.every((sa) => this.#halfOpen.includes(sa));
+    const unheard = addressed.every((sa) => this.#strangers.has(sa));
     if (unheard && this.#isFirstRequest(message)) return this.#onStranger(message, datagram, now);
     return this.#onFurtherAnswer(message, datagram, now) ? undefined : dropped;
   }
@@ -253,9 +249,9 @@ export class IkeConnection {
   #onStranger(message: IkeMessage, datagram: Datagram, now: Instant): ConnectionDropReason | undefined {
     const { address } = datagram.from;
     if (!this.#expects(address)) return 'wrong-source';
-    const acceptance = this.#acceptor.accept(message, datagram, formatIp(address), this.#halfOpen.length, now);
+    const acceptance = this.#acceptor.accept(message, datagram, formatIp(address), this.#strangers.size, now);
     if (acceptance.kind === 'accepted') {
-      this.#halfOpen = [...this.#halfOpen, acceptance.sa].slice(-MAX_HALF_OPEN);
+      this.#strangers.admit(acceptance.sa, address);
       return undefined;
     }
     this.#out.push(sendBack(datagram, acceptance.response));
@@ -270,8 +266,7 @@ export class IkeConnection {
   }
 
   #recordRefusal({ header }: IkeMessage, from: IpAddress, reason: string, now: Instant): void {
-    if (this.#lastRefusal !== undefined && elapsedMs(this.#lastRefusal, now) < REFUSAL_HISTORY_EVERY_MS) return;
-    this.#lastRefusal = now;
+    if (!this.#strangers.mayTell(now)) return;
     if (this.#current === undefined) this.#lastError = reason;
     this.#out.push({
       kind: 'history',
@@ -294,7 +289,7 @@ export class IkeConnection {
 
   #sas(): IkeSa[] {
     const current = this.#current === undefined ? [] : [this.#current];
-    return [...current, ...this.#rivals, ...this.#others, ...this.#departed, ...this.#halfOpen];
+    return [...current, ...this.#rivals, ...this.#others, ...this.#departed, ...this.#strangers.sas];
   }
 
   #drain(sa: IkeSa, now: Instant): void {
@@ -313,9 +308,17 @@ export class IkeConnection {
       case 'closed':
         if (out.narrowed) this.#narrowed = out.reason;
         return this.#onClosed(sa, out.end, out.reason, now);
+      case 'history':
+        if (this.#strangers.has(sa)) return this.#strangers.keep(sa, out.event);
+        this.#out.push(out);
+        return;
       default:
         this.#out.push(out);
     }
+  }
+
+  #tell(rows: readonly IkeHistoryEvent[]): void {
+    for (const event of rows) this.#out.push({ kind: 'history', event });
   }
 
   #onEstablished(sa: IkeSa, initialContact: boolean, now: Instant): void {
@@ -323,9 +326,9 @@ export class IkeConnection {
     this.#narrowed = undefined;
     this.#attempts.answered();
     this.#forgetRivals();
+    this.#tell(this.#strangers.welcome(sa));
     const predecessor = this.#current;
     if (predecessor === sa) return;
-    this.#halfOpen = this.#halfOpen.filter((candidate) => candidate !== sa);
     this.#others = [];
     this.#current = sa;
     if (predecessor === undefined) return;
@@ -354,7 +357,7 @@ export class IkeConnection {
       this.#others = this.#others.filter((other) => other !== sa);
       return;
     }
-    this.#halfOpen = this.#halfOpen.filter((candidate) => candidate !== sa);
+    this.#tell(this.#strangers.dismiss(sa, now));
     this.#rivals = this.#rivals.filter((rival) => rival !== sa);
     const wasCurrent = this.#current === sa;
     if (wasCurrent) {
