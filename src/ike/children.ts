@@ -5,10 +5,12 @@ import { Allowance } from './allowance.ts';
 import { type ChildSa, type ChildTerms, espSaPair } from './child-sa.ts';
 import type { ReplacedChild } from './exchanges/create-child.ts';
 import type { Outcome } from './exchanges/exchange.ts';
+import type { PeersHalf } from './exchanges/followup-ke.ts';
 import { isLower, lowestNonce } from './keymat.ts';
 import {
   BUSY_RETRY_MS,
   DRAIN_MS,
+  FOLLOWUP_MS,
   jitter,
   OVERTIME_MS,
   PFS_PROOF_MS,
@@ -61,7 +63,7 @@ type Refused = Extract<Outcome, { readonly kind: 'child-refused' }>;
 /** What of a lifetime is used up: a volume in words, or time. */
 type Spent = string | 'time';
 
-type TimerName = 'create' | `${'soft' | 'volume' | 'hard' | 'drain'} ${number}`;
+type TimerName = 'create' | 'followup' | `${'soft' | 'volume' | 'hard' | 'drain'} ${number}`;
 
 /**
  * The CHILD_SAs of one tunnel: which one carries traffic, which ones come and go, and when each is rekeyed. Outlives
@@ -77,6 +79,8 @@ export class ChildSas {
   #sending: Member | undefined;
   /** Our rekey under way, and what the peer's own rekey of the same SA made meanwhile. */
   #rekeying: { readonly spiIn: number; rival?: { readonly member: Member; readonly lowest: Uint8Array } } | undefined;
+  /** What the peer began and has not finished, RFC 9370 §2.2.4. */
+  #awaited: PeersHalf | undefined;
   /** Why the last rekey failed, until one succeeds. */
   rekeyError: string | undefined;
 
@@ -116,6 +120,11 @@ export class ChildSas {
     return this.#members.filter(({ phase }) => phase !== 'draining').length >= MAX_CHILDREN;
   }
 
+  /** The peer may finish this. */
+  get awaited(): PeersHalf | undefined {
+    return this.#awaited;
+  }
+
   /** Drain until undefined after every call. */
   poll(): ChildOutput | undefined {
     return this.#out.shift();
@@ -141,24 +150,41 @@ export class ChildSas {
     this.#rekeying = { spiIn };
   }
 
+  /** The peer's first half is done. It forgets the rest if it loses a collision, so it is not awaited for long. */
+  await(awaited: PeersHalf, now: Instant): void {
+    this.#awaited = awaited;
+    this.#timers.set('followup', after(now, FOLLOWUP_MS));
+  }
+
+  /** Our first half is done: do we go on? RFC 9370 §2.2.4: of two rekeys at once, the one with the lowest nonce stops. */
+  goesOn({ nonces, replaces }: Pick<PeersHalf, 'nonces' | 'replaces'>): boolean {
+    const rival = this.#rivalOf(replaces);
+    const loses = rival !== undefined && isLower(lowestNonce(nonces), rival.lowest);
+    // Should the peer not finish its own, ours begins anew.
+    if (loses) this.#rekeying = undefined;
+    else this.#forgetAwaited();
+    return !loses;
+  }
+
   createdByUs({ terms, nonces, replaces, remark }: Created, where: Where, now: Instant): void {
-    const rival = this.#rekeying?.rival;
+    const rival = this.#rivalOf(replaces);
     this.#rekeying = undefined;
     this.rekeyError = undefined;
     // RFC 7296 §2.8.1: of two rekeys at once, the one with the lowest of the four nonces goes, deleted by whoever began it.
-    const rivalLives = rival !== undefined && this.#members.includes(rival.member) && rival.member.phase !== 'draining';
-    if (rivalLives && isLower(lowestNonce(nonces), rival.lowest)) {
+    if (rival !== undefined && isLower(lowestNonce(nonces), rival.lowest)) {
       const member = this.#add(terms, where, 'leaving', now, remark);
       this.#out.push({ kind: 'child-inbound', child: member.child.pair, suite: terms.suite });
       return;
     }
-    if (rivalLives) rival.member.phase = 'redundant';
+    if (rival?.member !== undefined) rival.member.phase = 'redundant';
+    this.#forgetAwaited();
     const old = this.#find(replaces);
     this.#use(this.#add(terms, where, 'in-use', now, remark));
     if (old !== undefined) this.#leave(old);
   }
 
   createdByPeer({ terms, nonces, replaces, remark }: Created, where: Where, now: Instant): void {
+    this.#forgetAwaited();
     const old = this.#find(replaces) ?? this.#sending;
     if (old === undefined) return this.#use(this.#add(terms, where, 'in-use', now, remark));
     const member = this.#add(terms, where, 'unconfirmed', now, remark);
@@ -223,6 +249,7 @@ export class ChildSas {
     // The one in use last: until then the tunnel has somewhere to send to.
     const others = this.#members.filter((member) => member !== this.#sending);
     for (const member of [...others, ...this.#members.filter((m) => m === this.#sending)]) this.#remove(member, reason);
+    this.#awaited = undefined;
     this.#timers.stopAll();
   }
 
@@ -250,8 +277,9 @@ export class ChildSas {
     const leaving = this.#members.find(({ phase }) => phase === 'leaving');
     if (leaving !== undefined) return { kind: 'delete', spiIn: leaving.spiIn };
     const sending = this.#sending;
-    if (sending?.wantsRekey && !sending.replaced) return { kind: 'rekey', spiIn: sending.spiIn };
-    const wanted = this.#config.role === 'initiator' && sending === undefined;
+    if (sending?.wantsRekey && !sending.replaced && this.#awaited?.replaces !== sending.spiIn)
+      return { kind: 'rekey', spiIn: sending.spiIn };
+    const wanted = this.#config.role === 'initiator' && sending === undefined && this.#awaited === undefined;
     return wanted && this.#timers.get('create') === undefined ? { kind: 'create' } : undefined;
   }
 
@@ -283,6 +311,7 @@ export class ChildSas {
   timeout(now: Instant): string | undefined {
     let end: string | undefined;
     for (const timer of this.#timers.expired(now)) {
+      if (timer === 'followup') this.#awaited = undefined;
       const [name, spi] = timer.split(' ');
       const member = this.#find(Number(spi));
       if (member === undefined) continue;
@@ -326,7 +355,21 @@ export class ChildSas {
 
   /** Our rekey of it is due or under way, or the peer's is and may not have reached the peer yet. */
   #isBeingReplaced({ spiIn, replaced, wantsRekey }: Member): boolean {
-    return replaced || wantsRekey || this.#rekeying?.spiIn === spiIn;
+    return replaced || wantsRekey || this.#rekeying?.spiIn === spiIn || this.#awaited?.replaces === spiIn;
+  }
+
+  /** The peer's rekey of the same SA as ours, done or half done, by its lowest nonce. */
+  #rivalOf(replaces: number | undefined): { readonly member?: Member; readonly lowest: Uint8Array } | undefined {
+    const made = this.#rekeying?.rival;
+    if (made !== undefined && this.#members.includes(made.member) && made.member.phase !== 'draining') return made;
+    const half = this.#awaited;
+    const isSame = half !== undefined && replaces !== undefined && half.replaces === replaces;
+    return isSame ? { lowest: lowestNonce(half.nonces) } : undefined;
+  }
+
+  #forgetAwaited(): void {
+    this.#awaited = undefined;
+    this.#timers.stop('followup');
   }
 
   // --- one member

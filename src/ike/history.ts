@@ -70,6 +70,7 @@ function agreed(outcome: Outcome): Partial<Pick<IkeHistoryEvent, 'proposal' | 's
     return { proposal: describeIkeSuite(outcome.init.suite), spiR: toHex(outcome.init.spiR) };
   if (outcome.kind === 'established' && outcome.child !== undefined)
     return { proposal: describeEspSuite(outcome.child.suite, outcome.child.suite.esn) };
+  if (outcome.kind === 'half-done') return { proposal: outcome.followup.proposal };
   if (outcome.kind === 'child-created')
     return { proposal: describeEspPfs(outcome.terms.suite, outcome.terms.suite.esn) };
   if (outcome.kind === 'ike-rekeyed') return { proposal: describeIkeSuite(outcome.terms.suite) };

@@ -25,6 +25,7 @@ export type IkeSaTimerName =
   | 'ike-soft'
   | 'ike-lifetime'
   | 'heir'
+  | 'followup'
   | 'give-up';
 
 /** All timers of one IKE SA are in one table: they fire in the order of their instants, and its end stops them all. */

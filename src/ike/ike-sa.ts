@@ -12,8 +12,8 @@ import {
   type Outcome,
   type SaInitResult,
 } from './exchanges/exchange.ts';
+import type { FollowupKe } from './exchanges/followup-ke.ts';
 import { deletesIkeSa } from './exchanges/informational.ts';
-import { RekeyIke } from './exchanges/rekey-ike.ts';
 import { answerEvent } from './history.ts';
 import type { DropReason, IkeSaOutput } from './ike-sa-output.ts';
 import { endIn, type IkeSaState, type IkeSaTimerName, termsOf } from './ike-sa-state.ts';
@@ -25,7 +25,7 @@ import type { Opening } from './opening.ts';
 import { OurRequests } from './our-requests.ts';
 import { Outbox } from './outbox.ts';
 import { ResponseCache } from './response-cache.ts';
-import { busyWith, situationOf } from './situation.ts';
+import { busyWith, rekeysIke, situationOf } from './situation.ts';
 import { Succession } from './succession.ts';
 import { describeIkeSuite } from './suites.ts';
 import { DELETE_WAIT_MS, HALF_OPEN_MS, RETIRED_MS } from './timing.ts';
@@ -199,7 +199,7 @@ export class IkeSa {
 
   /** Our own rekey of this IKE SA is under way. */
   get rekeying(): boolean {
-    return this.#requests.outstanding?.exchange instanceof RekeyIke;
+    return rekeysIke(this.#requests.outstanding?.exchange);
   }
 
   /** The product of a rekey of this IKE SA; `role`: of the rekey's exchange, RFC 7296 §2.18. */
@@ -308,8 +308,10 @@ export class IkeSa {
 
   /** What a request of the peer meets now. */
   #situation(exchangeType: number): Situation | undefined {
-    const busy = busyWith(this.#state, this.#requests.outstanding?.exchange, this.#succession.heir !== undefined);
-    return situationOf(this.#state, this.#channel.role, exchangeType, this.#children, busy);
+    const { heir } = this.#succession;
+    const awaited = this.established ? (this.#succession.awaited ?? this.#children.awaited) : undefined;
+    const busy = busyWith(this.#state, this.#requests.outstanding?.exchange, heir !== undefined, awaited);
+    return situationOf(this.#state, this.#channel.role, exchangeType, this.#children, busy, awaited);
   }
 
   // --- what exchanges mean
@@ -328,6 +330,13 @@ export class IkeSa {
         return by === 'us'
           ? this.#children.createdByUs(outcome, this.#espPath(), now)
           : this.#children.createdByPeer(outcome, this.#espPath(), now);
+      case 'half-done':
+        if (this.#goesOn(outcome.followup, now)) this.#requests.begin(outcome.followup, now);
+        return;
+      case 'followup-awaited':
+        return outcome.awaited.of === 'ike'
+          ? this.#succession.await(outcome.awaited, now)
+          : this.#children.await(outcome.awaited, now);
       case 'child-refused':
         if (this.#children.refused(outcome, now) === 'fatal') this.#fail(outcome.reason, DELETE_IKE_SA, now);
         return;
@@ -354,6 +363,11 @@ export class IkeSa {
       case 'suspicion':
         return;
     }
+  }
+
+  #goesOn({ half }: FollowupKe, now: Instant): boolean {
+    if (!this.established) return false;
+    return half.of === 'ike' ? this.#succession.goesOn(half.nonces, now) : this.#children.goesOn(half);
   }
 
   #onKeyed(init: SaInitResult): void {
@@ -438,6 +452,8 @@ export class IkeSa {
         return this.#out.sendKeepalive(now);
       case 'heir':
         return this.#succession.heirUnused(now);
+      case 'followup':
+        return this.#succession.forgetAwaited();
       case 'ike-lifetime':
         if (this.#succession.prolonged(now) || this.#movesOn(now)) return;
         return this.#fail(this.#succession.describeEnd(), DELETE_IKE_SA, now);

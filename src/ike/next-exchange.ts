@@ -25,10 +25,10 @@ export function nextExchange(
   if (state.kind === 'deleting') return new DeleteIkeSa(context);
   if (state.kind === 'standby') return liveness.takeDue() ? new LivenessCheck(context, 'a rekey') : undefined;
   if (state.kind !== 'established') return undefined;
-  if (succession.heir === undefined) {
+  if (succession.heir === undefined && succession.awaited === undefined) {
     const exchange = nextChildExchange(context, state.terms, children);
     if (exchange !== undefined) return exchange;
-    if (succession.takeDue()) return new RekeyIke(context, state.terms);
+    if (children.awaited === undefined && succession.takeDue()) return new RekeyIke(context, state.terms);
   }
   return liveness.takeDue() ? new LivenessCheck(context) : undefined;
 }

@@ -12,6 +12,7 @@ export type RefusedStep =
   | 'new-child'
   | 'child-rekey'
   | 'ike-rekey'
+  | 'followup'
   | 'informational';
 
 /** What only the exchange knows. */
@@ -47,6 +48,7 @@ const OBJECTS: Readonly<Record<RefusedStep, string>> = {
   'new-child': 'a new CHILD_SA',
   'child-rekey': 'the rekey of the CHILD_SA',
   'ike-rekey': 'the rekey of the IKE SA',
+  followup: 'the second half of a rekey',
   informational: 'what we said in INFORMATIONAL',
 };
 

@@ -1,10 +1,11 @@
 import type { Random } from '../crypto/types.ts';
 import { after, type Instant } from '../lib/time.ts';
 import type { IkeTerms } from './exchanges/exchange.ts';
+import type { PeersHalf } from './exchanges/followup-ke.ts';
 import type { IkeSa } from './ike-sa.ts';
 import type { IkeSaTimers } from './ike-sa-state.ts';
 import { isLower, lowestNonce, type Nonces } from './keymat.ts';
-import { BUSY_RETRY_MS, HEIR_UNUSED_MS, jitter, OVERTIME_MS, rekeyRetryMs, softMs } from './timing.ts';
+import { BUSY_RETRY_MS, FOLLOWUP_MS, HEIR_UNUSED_MS, jitter, OVERTIME_MS, rekeyRetryMs, softMs } from './timing.ts';
 
 /**
  * When an IKE SA is rekeyed, and which IKE SA follows it (RFC 7296 §2.8, §2.18): what our rekey made takes over at once,
@@ -16,6 +17,8 @@ export class Succession {
   readonly #random: Random;
   /** What the peer's rekey of this IKE SA made. */
   #candidate: { readonly sa: IkeSa; readonly lowest: Uint8Array } | undefined;
+  /** What the peer began and has not finished, RFC 9370 §2.2.4. */
+  #awaited: PeersHalf | undefined;
   #rekeyDue = false;
   #overtime = false;
   #failures = 0;
@@ -70,23 +73,50 @@ export class Succession {
     return due;
   }
 
+  /** The peer may finish this. */
+  get awaited(): PeersHalf | undefined {
+    return this.#awaited;
+  }
+
+  /** The peer's first half is done. It forgets the rest if it loses a collision, so it is not awaited for long. */
+  await(awaited: PeersHalf, now: Instant): void {
+    this.#awaited = awaited;
+    this.#timers.set('followup', after(now, FOLLOWUP_MS));
+  }
+
+  /** The peer did not go on. */
+  forgetAwaited(): void {
+    this.#awaited = undefined;
+    this.#timers.stop('followup');
+  }
+
+  /** Our first half is done: do we go on? RFC 9370 §2.2.4: of two rekeys at once, the one with the lowest nonce stops. */
+  goesOn(nonces: Nonces, now: Instant): boolean {
+    const rival = this.#pending?.lowest ?? (this.#awaited && lowestNonce(this.#awaited.nonces));
+    if (rival === undefined || !isLower(lowestNonce(nonces), rival)) {
+      this.forgetAwaited();
+      return true;
+    }
+    if (this.#pending !== undefined) this.#timers.set('heir', after(now, HEIR_UNUSED_MS));
+    // Should the peer not finish its own, ours begins anew.
+    else this.#rekeyDue = true;
+    return false;
+  }
+
   rekeyedByUs(terms: IkeTerms, nonces: Nonces, now: Instant): void {
     const made = this.#sa.spawn(terms, 'initiator', now);
     // Meanwhile we moved on to what the peer's rekey made, or this IKE SA ends.
     if (!this.#sa.established) return made.sayGoodbye(now);
     const rival = this.#pending;
     // RFC 7296 §2.8.1: the one with the lowest of the four nonces goes, deleted by whoever began it.
-    if (rival !== undefined && isLower(lowestNonce(nonces), rival.lowest)) {
-      made.sayGoodbye(now);
-      this.#timers.set('heir', after(now, HEIR_UNUSED_MS));
-      return;
-    }
+    if (!this.goesOn(nonces, now)) return made.sayGoodbye(now);
     if (rival !== undefined) rival.sa.retire(now);
     this.#sa.handOver(made, now);
     this.#sa.sayGoodbye(now);
   }
 
   rekeyedByPeer(terms: IkeTerms, nonces: Nonces, now: Instant): void {
+    this.forgetAwaited();
     this.#candidate?.sa.abandon('overtaken by another rekey', false, now);
     const sa = this.#sa.spawn(terms, 'responder', now);
     this.#candidate = { sa, lowest: lowestNonce(nonces) };

@@ -38,6 +38,8 @@ export const PFS_PROOF_MS = 15_000;
 export const OVERTIME_MS = 30_000;
 /** How soon after it began a CHILD_SA may be replaced for what it carried: rekeys must not become the load. */
 export const VOLUME_REKEY_EVERY_MS = 10_000;
+/** How long the second half of a peer's rekey is awaited, RFC 9370 §2.2.4: longer than its retransmissions take. */
+export const FOLLOWUP_MS = 20_000;
 /** After TEMPORARY_FAILURE; the jitter keeps the two ends from meeting again. */
 export const BUSY_RETRY_MS = 2_000;
 /** A CHILD_SA that did not live this long is not replaced at once. */

@@ -4,7 +4,7 @@ import { ExchangeType, NotifyType } from '../wire/iana.ts';
 import { findUnsupportedCritical } from '../wire/message.ts';
 import { notify } from '../wire/notify.ts';
 import { answerAuth } from './auth.ts';
-import { answerCreateChild, broken, declined } from './create-child.ts';
+import { answerCreateChild } from './create-child.ts';
 import {
   type Answer,
   type ExchangeContext,
@@ -14,9 +14,11 @@ import {
   type PeerRequest,
   type SaInitResult,
 } from './exchange.ts';
+import { answerFollowupKe, type PeersHalf } from './followup-ke.ts';
 import { answerInformational } from './informational.ts';
 import { answerIntermediate, awaitsIntermediate } from './intermediate.ts';
 import { answerRekeyIke, asksForIkeRekey } from './rekey-ike.ts';
+import { broken, declined } from './replies.ts';
 
 /** What the IKE SA that got a request has so far. */
 export type Situation =
@@ -27,8 +29,13 @@ export type Situation =
       readonly terms: IkeTerms;
       readonly children: ChildSas;
       /** What we are asking the peer right now, or that this IKE SA is about to go. */
-      readonly busy: 'nothing' | 'child' | 'ike-rekey' | 'closing';
+      readonly busy: Busy;
+      /** The rekey that the peer began and has not finished. */
+      readonly awaited: PeersHalf | undefined;
     };
+
+/** `followup`: the second half of our own rekey; the rest says what that is about. */
+export type Busy = 'nothing' | 'child' | 'ike-rekey' | 'followup' | 'closing';
 
 /** Answers a request that came under valid protection, whatever its payloads are. */
 export function answerRequest(
@@ -42,7 +49,8 @@ export function answerRequest(
   const critical = findUnsupportedCritical(payloads);
   if (critical !== undefined) return refuseCritical(context, critical.type, authenticating);
   if (authenticating) return answerInitial(context, situation.init, request);
-  const { children, terms, busy } = situation;
+  const { children, terms, busy, awaited } = situation;
+  if (exchangeType === ExchangeType.IkeFollowupKe) return answerFollowupKe(context, awaited, payloads);
   if (exchangeType !== ExchangeType.CreateChildSa)
     return answerInformational(context, (spiOut) => children.byOutbound(spiOut), payloads);
   const forIke = asksForIkeRekey(payloads);
@@ -62,9 +70,12 @@ function answerInitial(context: ExchangeContext, init: SaInitResult, request: Pe
   return answerAuth(context, init, newEspSpi(context.deps.random), request.payloads);
 }
 
-/** RFC 7296 §2.25: an IKE SA is not rekeyed under an exchange about a CHILD_SA, nor the other way round. */
-function isInTheWay(busy: 'nothing' | 'child' | 'ike-rekey' | 'closing', forIke: boolean): boolean {
-  if (busy === 'closing') return true;
+/**
+ * RFC 7296 §2.25: an IKE SA is not rekeyed under an exchange about a CHILD_SA, nor the other way round; and while we finish
+ * a rekey of our own, which of two at once goes on is decided (RFC 9370 §2.2.4).
+ */
+function isInTheWay(busy: Busy, forIke: boolean): boolean {
+  if (busy === 'closing' || busy === 'followup') return true;
   return forIke ? busy === 'child' : busy === 'ike-rekey';
 }
 

@@ -6,7 +6,7 @@ import { childKeys, type Nonces } from '../keymat.ts';
 import { acceptedEspPfs, answerEspPfs, describeGroup, describeOffer, offerEspPfs, selectEspPfs } from '../proposal.ts';
 import { explainRefusal } from '../refusals.ts';
 import { decodeEspSpi, encodeEspSpi, newEspSpi } from '../spi.ts';
-import { describeEspPfs } from '../suites.ts';
+import { classic, describeEspPfs, preferHybridEsp } from '../suites.ts';
 import type { EspSuite, IkeConfig } from '../types.ts';
 import { ExchangeType, NotifyType, ProtocolId } from '../wire/iana.ts';
 import { findErrorNotify, findNotify, findPayload, type Payload } from '../wire/message.ts';
@@ -15,13 +15,14 @@ import {
   type Answer,
   type Exchange,
   type ExchangeContext,
-  failed,
   type IkeTerms,
   NONCE_LENGTH,
   type Outcome,
   type Refusal,
   type Reply,
 } from './exchange.ts';
+import { awaitFollowup, goOn } from './followup-ke.ts';
+import { broken, declined, refusalCause } from './replies.ts';
 
 /** CREATE_CHILD_SA for a CHILD_SA, as initiator: a new one, or one that replaces another (RFC 7296 §1.3.1, §1.3.3). */
 export class CreateChild implements Exchange {
@@ -31,6 +32,8 @@ export class CreateChild implements Exchange {
   readonly replaces: number | undefined;
   readonly #context: ExchangeContext;
   readonly #ike: IkeTerms;
+  /** Hybrid ones only inside a hybrid IKE SA: a peer without them need not be asked at every rekey. */
+  readonly #suites: readonly EspSuite[];
   readonly #spiIn: number;
   readonly #ni: Uint8Array;
   #keyExchange: KeyExchange | undefined;
@@ -43,22 +46,23 @@ export class CreateChild implements Exchange {
     this.replaces = replaces;
     this.#spiIn = newEspSpi(deps.random);
     this.#ni = deps.random.bytes(NONCE_LENGTH);
-    const group = config.espSuites[0]?.pfsGroup ?? 'none';
+    this.#suites = ike.suite.additionalKe === undefined ? classic(config.espSuites) : config.espSuites;
+    const group = this.#suites[0]?.pfsGroup ?? 'none';
     this.#keyExchange = group === 'none' ? undefined : deps.crypto.keyExchange(group, deps.random);
   }
 
   get proposal(): string {
-    const { espSuites, esn } = this.#context.config;
-    return espSuites.map((suite) => describeEspPfs(suite, esn)).join(', ');
+    const { esn } = this.#context.config;
+    return this.#suites.map((suite) => describeEspPfs(suite, esn)).join(', ');
   }
 
   request(): readonly Payload[] {
     const { replaces } = this;
-    const { espSuites, esn } = this.#context.config;
+    const { esn } = this.#context.config;
     const ke = this.#keyExchange;
     return [
       ...(replaces === undefined ? [] : [aboutChild(NotifyType.RekeySa, replaces)]),
-      offerEspPfs(espSuites, encodeEspSpi(this.#spiIn), esn),
+      offerEspPfs(this.#suites, encodeEspSpi(this.#spiIn), esn),
       { kind: 'nonce', nonce: this.#ni },
       ...(ke === undefined ? [] : [{ kind: 'ke', dhGroup: ke.group, publicValue: ke.publicValue } as const]),
       // The whole of IPv4 again, even where the peer narrowed it before: some peers expect the original selectors.
@@ -89,10 +93,10 @@ export class CreateChild implements Exchange {
   }
 
   #onInvalidKe(wrongGroup: NotifyPayload): Outcome {
-    const { config, deps } = this.#context;
+    const { deps } = this.#context;
     const { data } = wrongGroup;
     const wanted = data.length === 2 ? new Reader(data).u16() : 0;
-    const group = config.espSuites.map((suite) => suite.pfsGroup).find((offered) => offered === wanted);
+    const group = this.#suites.map((suite) => suite.pfsGroup).find((offered) => offered === wanted);
     if (group === undefined || group === 'none' || this.#retried)
       return this.#refused('refused', this.#explain(wrongGroup));
     this.#retried = true;
@@ -114,7 +118,7 @@ export class CreateChild implements Exchange {
     const tsr = findPayload(payloads, 'ts-responder');
     if (sa === undefined || nonce === undefined || tsi === undefined || tsr === undefined)
       return err(`${peer} answered CREATE_CHILD_SA without one of SA, Nonce, TSi, TSr and without an error`);
-    const accepted = acceptedEspPfs(config.espSuites, sa, config.esn);
+    const accepted = acceptedEspPfs(this.#suites, sa, config.esn);
     if (!accepted.ok) return accepted;
     const { suite } = accepted.value;
     const spiOut = decodeEspSpi(accepted.value.peerSpi);
@@ -122,15 +126,22 @@ export class CreateChild implements Exchange {
     const gir = this.#agree(suite, payloads);
     if (!gir.ok) return gir;
     const nonces: Nonces = { ni: this.#ni, nr: nonce.nonce.slice() };
-    const keys = childKeys(deps.crypto, this.#ike.suite, this.#ike.keys.d, suite, nonces, gir.value);
-    const { fromResponder: keysIn, fromInitiator: keysOut } = keys;
-    const terms: ChildTerms = { suite, spiIn: this.#spiIn, spiOut, keysIn, keysOut };
     const narrowed = !coversAny(tsi.selectors) || !coversAny(tsr.selectors);
     const remark = narrowed
       ? `${peer} narrowed the traffic selectors to ${describeSelectors(tsi.selectors)} === ${describeSelectors(tsr.selectors)}; ` +
         'what lies outside may be dropped: set any-to-any selectors at the peer'
       : '';
-    return ok({ kind: 'child-created', terms, nonces, replaces: this.replaces, remark });
+    const { replaces } = this;
+    const finish = (additional?: Uint8Array): Outcome => {
+      const keys = childKeys(deps.crypto, this.#ike.suite, this.#ike.keys.d, suite, nonces, gir.value, additional);
+      const { fromResponder: keysIn, fromInitiator: keysOut } = keys;
+      const terms: ChildTerms = { suite, spiIn: this.#spiIn, spiOut, keysIn, keysOut };
+      return { kind: 'child-created', terms, nonces, replaces, remark };
+    };
+    if (suite.additionalKe === undefined) return ok(finish());
+    const refuse = (cause: Refusal, reason: string): Outcome => this.#refused(cause, reason);
+    const proposal = describeEspPfs(suite, suite.esn);
+    return goOn(this.#context, { of: 'child', replaces, nonces, proposal, finish, refuse }, payloads);
   }
 
   /** The shared secret of the chosen suite, or nothing where the suite has no PFS. */
@@ -179,11 +190,12 @@ export function answerCreateChild(
 }
 
 function answerChild(
-  { config, deps, peer }: ExchangeContext,
+  context: ExchangeContext,
   ike: IkeTerms,
   replaces: number | undefined,
   payloads: readonly Payload[],
 ): Answer {
+  const { config, deps, peer } = context;
   const sa = findPayload(payloads, 'sa');
   const nonce = findPayload(payloads, 'nonce');
   const tsi = findPayload(payloads, 'ts-initiator');
@@ -216,11 +228,22 @@ function answerChild(
   if (gir?.ok === false) return broken(`${peer} sent an invalid public value for PFS`);
 
   const nonces: Nonces = { ni: nonce.nonce.slice(), nr: deps.random.bytes(NONCE_LENGTH) };
-  const keys = childKeys(deps.crypto, ike.suite, ike.keys.d, suite, nonces, gir?.value);
   const spiIn = newEspSpi(deps.random);
-  const { fromInitiator: keysIn, fromResponder: keysOut } = keys;
+  const proposal = describeEspPfs(suite, suite.esn);
+  const remark = wide
+    ? ''
+    : `${peer} narrowed the traffic selectors to ${offered}: set any-to-any selectors at the peer`;
+  const finish = (additional?: Uint8Array): Outcome => {
+    const keys = childKeys(deps.crypto, ike.suite, ike.keys.d, suite, nonces, gir?.value, additional);
+    const { fromInitiator: keysIn, fromResponder: keysOut } = keys;
+    return { kind: 'child-created', terms: { suite, spiIn, spiOut, keysIn, keysOut }, nonces, replaces, remark };
+  };
+  const { toGoOn, outcome } =
+    suite.additionalKe === undefined
+      ? { toGoOn: [], outcome: finish() }
+      : awaitFollowup(context, { of: 'child', replaces, nonces, proposal, finish });
   return {
-    proposal: describeEspPfs(suite, suite.esn),
+    proposal,
     payloads: [
       answerEspPfs(selection, encodeEspSpi(spiIn)),
       { kind: 'nonce', nonce: nonces.nr },
@@ -229,14 +252,9 @@ function answerChild(
         : [{ kind: 'ke', dhGroup: keyExchange.group, publicValue: keyExchange.publicValue } as const]),
       { kind: 'ts-initiator', selectors: wide ? ANY_TO_ANY : tsi.selectors },
       { kind: 'ts-responder', selectors: wide ? ANY_TO_ANY : tsr.selectors },
+      ...toGoOn,
     ],
-    outcome: {
-      kind: 'child-created',
-      terms: { suite, spiIn, spiOut, keysIn, keysOut },
-      nonces,
-      replaces,
-      remark: wide ? '' : `${peer} narrowed the traffic selectors to ${offered}: set any-to-any selectors at the peer`,
-    },
+    outcome,
   };
 }
 
@@ -246,21 +264,8 @@ const SAFE_GROUPS = [20, 19, 14, 24] as const;
 function acceptableSuites({ espSuites, acceptPfsGroups = SAFE_GROUPS }: IkeConfig): EspSuite[] {
   const ciphers = [...new Set(espSuites.map(({ encryption }) => encryption))];
   const others = ciphers.flatMap((encryption) => acceptPfsGroups.map((pfsGroup) => ({ encryption, pfsGroup })));
-  return [...espSuites, ...others];
-}
-
-export function refusalCause(notifyType: number): Refusal {
-  if (notifyType === NotifyType.TemporaryFailure) return 'temporary';
-  return notifyType === NotifyType.ChildSaNotFound ? 'not-found' : 'refused';
-}
-
-export function declined(reply: Payload, reason: string): Answer {
-  return { payloads: [reply], proposal: '', outcome: { kind: 'declined', reason } };
-}
-
-/** RFC 7296 §2.21.3: after INVALID_SYNTAX both ends drop the IKE SA. */
-export function broken(reason: string): Answer {
-  return { payloads: [notify(NotifyType.InvalidSyntax)], proposal: '', outcome: failed(reason) };
+  const isHybrid = espSuites.some(({ additionalKe }) => additionalKe !== undefined);
+  return [...espSuites, ...(isHybrid ? preferHybridEsp(others) : others)];
 }
 
 /** A notify about the CHILD_SA that we receive on with `spiIn`. */

@@ -6,6 +6,7 @@ import type { IncomingMessage, ProtectedContent } from '../sealer.ts';
 import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeSuite, PeerSighting } from '../types.ts';
 import { ProtocolId } from '../wire/iana.ts';
 import type { Payload } from '../wire/message.ts';
+import type { FollowupKe, PeersHalf } from './followup-ke.ts';
 
 /** What every exchange of one IKE SA works with. */
 export interface ExchangeContext {
@@ -72,6 +73,10 @@ export type Outcome =
       readonly replaces: number | undefined;
       readonly remark: string;
     }
+  /** Our rekey needs IKE_FOLLOWUP_KE to come to something. */
+  | { readonly kind: 'half-done'; readonly followup: FollowupKe }
+  /** So does the peer's; until it comes, nothing changes. */
+  | { readonly kind: 'followup-awaited'; readonly awaited: PeersHalf }
   /** Our CREATE_CHILD_SA for a CHILD_SA came to nothing. */
   | {
       readonly kind: 'child-refused';

@@ -1,14 +1,13 @@
-import type { KemKeyPair } from '../../crypto/types.ts';
 import { concat } from '../../lib/bytes.ts';
 import { additionalSkeyseed, deriveSkKeys, intAuth } from '../keymat.ts';
-import { describeGroup } from '../proposal.ts';
 import { explainRefusal } from '../refusals.ts';
 import type { ProtectedContent } from '../sealer.ts';
 import { additionalKeOf, describeIkeSuite } from '../suites.ts';
-import { ExchangeType, KeyExchangeMethod, NotifyType } from '../wire/iana.ts';
-import { encodePayloads, findErrorNotify, findPayload, type Payload } from '../wire/message.ts';
+import { ExchangeType, NotifyType } from '../wire/iana.ts';
+import { encodePayloads, findErrorNotify, type Payload } from '../wire/message.ts';
 import { notify } from '../wire/notify.ts';
 import { encodeSkPrefix } from '../wire/sk.ts';
+import { AdditionalKeyExchange, answerAdditionalKe } from './additional-ke.ts';
 import {
   type Answer,
   type Exchange,
@@ -30,13 +29,12 @@ export class Intermediate implements Exchange {
   readonly type = ExchangeType.IkeIntermediate;
   readonly #context: ExchangeContext;
   readonly #init: SaInitResult;
-  readonly #keyPair: KemKeyPair;
+  readonly #keyExchange: AdditionalKeyExchange;
 
   constructor(context: ExchangeContext, init: SaInitResult) {
-    const { crypto, random } = context.deps;
     this.#context = context;
     this.#init = init;
-    this.#keyPair = crypto.mlKem768.keyPair(random);
+    this.#keyExchange = new AdditionalKeyExchange(context, this.name);
   }
 
   get proposal(): string {
@@ -44,19 +42,15 @@ export class Intermediate implements Exchange {
   }
 
   request(): readonly Payload[] {
-    return [{ kind: 'ke', dhGroup: KeyExchangeMethod.MlKem768, publicValue: this.#keyPair.publicKey }];
+    return [this.#keyExchange.payload];
   }
 
   onResponse({ payloads, protectedRequest, protectedResponse }: Reply): Outcome {
     const { peer } = this.#context;
     const error = findErrorNotify(payloads);
     if (error !== undefined) return failed(explainRefusal(error, { peer, step: 'intermediate' }));
-    const ke = findPayload(payloads, 'ke');
-    if (ke?.dhGroup !== KeyExchangeMethod.MlKem768 || protectedRequest === undefined || protectedResponse === undefined)
-      return failed(`${peer} answered IKE_INTERMEDIATE ${describeKe(ke?.dhGroup)}; expected one for ML_KEM_768`);
-    const secret = this.#keyPair.decapsulate(ke.publicValue);
-    if (!secret.ok)
-      return failed(`${peer} sent a ciphertext of ${ke.publicValue.length} octets for ML_KEM_768; expected 1088`);
+    const secret = this.#keyExchange.agree(payloads);
+    if (!secret.ok) return failed(secret.error);
     const both = { request: protectedRequest, response: protectedResponse };
     return { kind: 'keyed', init: afterIntermediate(this.#context, this.#init, secret.value, both) };
   }
@@ -80,18 +74,12 @@ export function answerIntermediate(
   init: SaInitResult,
   { payloads, content: request }: PeerRequest,
 ): Answer {
-  const { deps, peer } = context;
   const proposal = describeIkeSuite(init.suite);
-  const ke = findPayload(payloads, 'ke');
-  if (ke?.dhGroup !== KeyExchangeMethod.MlKem768 || request === undefined)
-    return refused(proposal, `${peer} sent IKE_INTERMEDIATE ${describeKe(ke?.dhGroup)}; expected one for ML_KEM_768`);
-  const sent = deps.crypto.mlKem768.encapsulate(ke.publicValue, deps.random);
-  if (!sent.ok) return refused(proposal, `${peer} sent an invalid public key for ML_KEM_768`);
-  const { ciphertext, sharedSecret } = sent.value;
-  const answer: Payload[] = [{ kind: 'ke', dhGroup: KeyExchangeMethod.MlKem768, publicValue: ciphertext }];
-  const header = { ...request.header, fromInitiator: false, response: true };
-  const both = { request, response: { header, inner: encodePayloads(answer) } };
-  const keyed = afterIntermediate(context, init, sharedSecret, both);
+  const answered = answerAdditionalKe(context, 'IKE_INTERMEDIATE', payloads);
+  if (!answered.ok) return { proposal, payloads: [notify(NotifyType.InvalidSyntax)], outcome: failed(answered.error) };
+  const answer = [answered.value.payload];
+  const both = { request, response: request && responseTo(request, answer) };
+  const keyed = afterIntermediate(context, init, answered.value.secret, both);
   return { proposal, payloads: answer, outcome: { kind: 'keyed', init: keyed } };
 }
 
@@ -100,9 +88,10 @@ function afterIntermediate(
   { deps: { crypto } }: ExchangeContext,
   init: SaInitResult,
   secret: Uint8Array,
-  { request, response }: { readonly request: ProtectedContent; readonly response: ProtectedContent },
+  { request, response }: { readonly [Message in 'request' | 'response']: ProtectedContent | undefined },
 ): SaInitResult {
   const { suite, keys, nonces, spiI, spiR } = init;
+  if (request === undefined || response === undefined) throw new Error('IKE_INTERMEDIATE is protected, always');
   const seed = additionalSkeyseed(crypto, suite, keys.d, nonces, secret);
   return {
     ...init,
@@ -115,6 +104,11 @@ function afterIntermediate(
   };
 }
 
+const responseTo = ({ header }: ProtectedContent, payloads: readonly Payload[]): ProtectedContent => ({
+  header: { ...header, fromInitiator: false, response: true },
+  inner: encodePayloads(payloads),
+});
+
 /**
  * A | P of a message, RFC 9242 §3.3.2: its headers as if SK held the payloads and nothing else, then the payloads. The same
  * whether or not it travelled in fragments. Reserved bits count as zero, as RFC 7296 §3.1 has them sent.
@@ -122,12 +116,5 @@ function afterIntermediate(
 function authenticatedOctets({ header, inner: { firstPayload, bytes } }: ProtectedContent): Uint8Array {
   return concat(encodeSkPrefix(header, firstPayload, bytes.length), bytes);
 }
-
-function refused(proposal: string, reason: string): Answer {
-  return { proposal, payloads: [notify(NotifyType.InvalidSyntax)], outcome: failed(reason) };
-}
-
-const describeKe = (method: number | undefined): string =>
-  method === undefined ? 'without a KE' : `with a KE for ${describeGroup(method)}`;
 
 const describeAdditional = ({ suite }: SaInitResult): string => additionalKeOf(suite)?.name ?? '';

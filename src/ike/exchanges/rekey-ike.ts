@@ -5,12 +5,11 @@ import { deriveSkKeys, type Nonces, rekeySkeyseed } from '../keymat.ts';
 import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
 import { explainRefusal } from '../refusals.ts';
 import { isZeroIkeSpi, newIkeSpi } from '../spi.ts';
-import { describeIkeSuite } from '../suites.ts';
+import { classic, describeIkeSuite } from '../suites.ts';
 import type { IkeSuite } from '../types.ts';
 import { ExchangeType, NotifyType } from '../wire/iana.ts';
 import { findErrorNotify, findNotify, findPayload, type Payload } from '../wire/message.ts';
 import { type NotifyPayload, notify } from '../wire/notify.ts';
-import { broken, declined, refusalCause } from './create-child.ts';
 import {
   type Answer,
   type Exchange,
@@ -18,8 +17,11 @@ import {
   type IkeTerms,
   NONCE_LENGTH,
   type Outcome,
+  type Refusal,
   type Reply,
 } from './exchange.ts';
+import { awaitFollowup, goOn } from './followup-ke.ts';
+import { broken, declined, refusalCause } from './replies.ts';
 
 const IKE_SPI_LENGTH = 8;
 
@@ -39,8 +41,9 @@ export class RekeyIke implements Exchange {
     const { config, deps } = context;
     this.#context = context;
     this.#old = old;
-    // What worked goes first.
-    this.#suites = [old.suite, ...config.ikeSuites.filter((suite) => suite !== old.suite)];
+    // What worked goes first; where hybrid suites did not, they are not asked for again.
+    const suites = old.suite.additionalKe === undefined ? classic(config.ikeSuites) : config.ikeSuites;
+    this.#suites = [old.suite, ...suites.filter((suite) => suite !== old.suite)];
     this.#spiI = newIkeSpi(deps.random);
     this.#ni = deps.random.bytes(NONCE_LENGTH);
     this.#keyExchange = deps.crypto.keyExchange(old.suite.dhGroup, deps.random);
@@ -112,8 +115,15 @@ export class RekeyIke implements Exchange {
     const gir = this.#keyExchange.agree(ke.publicValue);
     if (!gir.ok) return err(`${peer} sent an invalid public value for ${describeGroup(ke.dhGroup)}`);
     const nonces: Nonces = { ni: this.#ni, nr: nonce.nonce.slice() };
-    const terms = successor(deps, this.#old, suite, nonces, gir.value, this.#spiI, spiR);
-    return ok({ kind: 'ike-rekeyed', terms, nonces });
+    const secrets = { gir: gir.value, nonces, spiI: this.#spiI, spiR };
+    const finish = (additional?: Uint8Array): Outcome => {
+      const terms = successor(deps, this.#old, suite, { ...secrets, additional });
+      return { kind: 'ike-rekeyed', terms, nonces };
+    };
+    if (suite.additionalKe === undefined) return ok(finish());
+    const refuse = (cause: Refusal, reason: string): Outcome => ({ kind: 'ike-rekey-refused', cause, reason });
+    const half = { of: 'ike', replaces: undefined, nonces, finish, refuse } as const;
+    return goOn(this.#context, { ...half, proposal: describeIkeSuite(suite) }, payloads);
   }
 }
 
@@ -148,16 +158,35 @@ export function answerRekeyIke(context: ExchangeContext, old: IkeTerms, payloads
   if (!gir.ok) return broken(`${peer} sent an invalid public value for ${describeGroup(ke.dhGroup)}`);
   const nonces: Nonces = { ni: nonce.nonce.slice(), nr: deps.random.bytes(NONCE_LENGTH) };
   const spiR = newIkeSpi(deps.random);
-  const terms = successor(deps, old, suite, nonces, gir.value, spiI, spiR);
+  const proposal = describeIkeSuite(suite);
+  const finish = (additional?: Uint8Array): Outcome => {
+    const terms = successor(deps, old, suite, { gir: gir.value, additional, nonces, spiI, spiR });
+    return { kind: 'ike-rekeyed', terms, nonces };
+  };
+  const { toGoOn, outcome } =
+    suite.additionalKe === undefined
+      ? { toGoOn: [], outcome: finish() }
+      : awaitFollowup(context, { of: 'ike', replaces: undefined, nonces, proposal, finish });
   return {
-    proposal: describeIkeSuite(suite),
+    proposal,
     payloads: [
       answerIke(selection, spiR),
       { kind: 'nonce', nonce: nonces.nr },
       { kind: 'ke', dhGroup: suite.dhGroup, publicValue: keyExchange.publicValue },
+      ...toGoOn,
     ],
-    outcome: { kind: 'ike-rekeyed', terms, nonces },
+    outcome,
   };
+}
+
+/** What both ends of a rekey put into its keys. */
+interface Agreed {
+  readonly gir: Uint8Array;
+  /** The secret of the additional key exchange, if there was one. */
+  readonly additional: Uint8Array | undefined;
+  readonly nonces: Nonces;
+  readonly spiI: Uint8Array;
+  readonly spiR: Uint8Array;
 }
 
 /** RFC 7296 §2.18: SKEYSEED with the old SA's PRF, the keys with the new one's. */
@@ -165,12 +194,9 @@ function successor(
   { crypto }: ExchangeContext['deps'],
   old: IkeTerms,
   suite: IkeSuite,
-  nonces: Nonces,
-  gir: Uint8Array,
-  spiI: Uint8Array,
-  spiR: Uint8Array,
+  { gir, additional, nonces, spiI, spiR }: Agreed,
 ): IkeTerms {
-  const seed = rekeySkeyseed(crypto, old.suite, old.keys.d, nonces, gir);
+  const seed = rekeySkeyseed(crypto, old.suite, old.keys.d, nonces, gir, additional);
   const keys = deriveSkKeys(crypto, suite, seed, nonces, spiI, spiR);
   return { spiI, spiR, suite, keys, nat: old.nat, fragmentation: old.fragmentation };
 }

@@ -85,7 +85,7 @@ describe('IKE_INTERMEDIATE with ML-KEM-768', () => {
     [
       'a short ciphertext',
       withKe((p) => ({ ...p, publicValue: p.publicValue.slice(1) })),
-      /of 1087 octets .* expected 1088/,
+      /with 1087 octets of ciphertext; expected 1088/,
     ],
     [
       'a refusal',
