@@ -13,6 +13,8 @@ import { sameSpec, type TunnelSpec, tunnelSpecs, type ZonePeer } from './tunnel-
 import type { Wans } from './wans.ts';
 
 const TICK_MS = 1_000;
+/** How often IKE hears of traffic: half as long as it takes silence for a bad sign. */
+const SAMPLE_MS = 250;
 /** How long a stopping daemon lets BGP's last NOTIFICATION leave. */
 const FAREWELL_MS = 300;
 /** What a step of the stop may take before the next one begins: all of them together stay below 5 s. */
@@ -193,7 +195,15 @@ export class Agent {
     this.#deps.outside.tick(now);
     this.#source.tick(now);
     for (const path of this.#paths) path.tick(now);
-    this.#cancelTick = this.#deps.clock.wakeAt(after(now, TICK_MS), () => this.#tick());
+    this.#cancelTick = this.#deps.clock.wakeAt(after(now, SAMPLE_MS), () => this.#sample(after(now, TICK_MS)));
+  }
+
+  /** Between two ticks. */
+  #sample(nextTick: Instant): void {
+    const now = this.now();
+    if (now >= nextTick) return this.#tick();
+    for (const path of this.#paths) path.sample();
+    this.#cancelTick = this.#deps.clock.wakeAt(after(now, SAMPLE_MS), () => this.#sample(nextTick));
   }
 
   #farewell(): Promise<void> {

@@ -67,6 +67,11 @@ export class Path {
     this.#watchIke();
   }
 
+  /** Called several times a second. */
+  sample(): void {
+    this.tunnel.sample();
+  }
+
   /** Tells the peers why (Cease); their last words still need the tunnel, so it stops separately. */
   stopSessions(text: string): void {
     this.#retired = true;

@@ -138,9 +138,15 @@ export class Tunnel {
       return;
     }
     this.#reportTraffic(state);
+    state.reactor.feed({ kind: 'usage', children: state.children.map(usageOf) });
   }
 
-  /** Tells IKE which SAs received since the last tick, or that we have sent into silence, and what has been used up. */
+  /** Called several times a second: IKE notices silence by it. */
+  sample(): void {
+    if (this.#state.kind === 'open') this.#reportTraffic(this.#state);
+  }
+
+  /** Tells IKE which SAs have received since the last time, whether we have sent, and whether that was into silence. */
   #reportTraffic(open: Open): void {
     let heard = false;
     for (const { pair, inbound } of [...open.children, ...open.receiving.values()]) {
@@ -153,8 +159,7 @@ export class Tunnel {
     const sent = open.children.at(-1)?.outbound;
     const sentInto = sent !== undefined && sent.last_used_ms !== open.lastSentMs;
     open.lastSentMs = sent?.last_used_ms ?? 0n;
-    if (sentInto && !heard) open.reactor.feed({ kind: 'outbound-traffic' });
-    open.reactor.feed({ kind: 'usage', children: open.children.map(usageOf) });
+    if (sentInto) open.reactor.feed({ kind: 'outbound-traffic', answered: heard });
   }
 
   /** Says goodbye to the peer (DELETE) and removes the device. Nothing happens on this tunnel afterwards. */

@@ -7,6 +7,7 @@ import { type Datagram, sendBack } from './channel.ts';
 import { IkeSa } from './ike-sa.ts';
 import type { DropReason, IkeSaEnd, IkeSaOutput } from './ike-sa-output.ts';
 import type { IkeSaView } from './ike-sa-view.ts';
+import { NatMapping } from './nat-mapping.ts';
 import { Opening } from './opening.ts';
 import { isZeroIkeSpi } from './spi.ts';
 import { Strangers } from './strangers.ts';
@@ -49,6 +50,8 @@ export class IkeConnection {
   #mode: Mode = 'idle';
   /** Initiator: the attempt or the SA in use. Responder: the SA in use. */
   #current: IkeSa | undefined;
+  /** Initiator only. */
+  readonly #mapping = new NatMapping();
   /** Responder only. */
   readonly #strangers = new Strangers();
   /** Initiator, until an attempt succeeds: its first exchange, and the IKE SAs that further answers to that made. */
@@ -85,7 +88,7 @@ export class IkeConnection {
         this.#current?.inboundTraffic(input.spiIn, now);
         break;
       case 'outbound-traffic':
-        this.#current?.outboundTraffic();
+        this.#current?.outboundTraffic(input.answered === true, now);
         break;
       case 'usage':
         this.#current?.usage(input.children, now);
@@ -149,7 +152,8 @@ export class IkeConnection {
     if (remoteAddress === undefined) return;
     const attempt = this.#attempts.next();
     const config = attempt.classic ? withoutHybrid(this.#config) : this.#config;
-    const context = { config, deps: this.#deps, peer: formatIp(remoteAddress) };
+    const peer = formatIp(remoteAddress);
+    const context = { config, deps: this.#deps, peer, mapping: this.#mapping };
     this.#forgetRivals();
     this.#opening = new Opening(context, remoteAddress, attempt);
     this.#current = IkeSa.initiate(this.#opening, now);

@@ -20,6 +20,7 @@ import { endIn, type IkeSaState, type IkeSaTimerName, termsOf } from './ike-sa-s
 import { exportedKeys, type IkeSaView, viewOf } from './ike-sa-view.ts';
 import { Liveness } from './liveness.ts';
 import { chooseEncapsulation } from './nat-detection.ts';
+import { NatMapping } from './nat-mapping.ts';
 import { nextExchange, nextInitialExchange } from './next-exchange.ts';
 import type { Opening } from './opening.ts';
 import { OurRequests } from './our-requests.ts';
@@ -48,6 +49,7 @@ export class IkeSa {
   readonly #liveness: Liveness;
   readonly #succession: Succession;
   readonly #out: Outbox;
+  readonly #mapping: NatMapping;
   /** Handed on to the IKE SA that replaces this one. */
   readonly #children: ChildSas;
   #state: IkeSaState = { kind: 'initial' };
@@ -60,7 +62,8 @@ export class IkeSa {
     this.#context = context;
     this.#channel = channel;
     this.#children = children;
-    this.#out = new Outbox(channel, this.#timers);
+    this.#mapping = context.mapping ?? new NatMapping();
+    this.#out = new Outbox(channel, this.#timers, this.#mapping);
     this.#requests = new OurRequests(context, channel, this.#timers, this.#out);
     this.#responses = new ResponseCache(channel, this.#out);
     this.#liveness = new Liveness(this.#timers, context.config.dpdIntervalMs, now);
@@ -127,13 +130,18 @@ export class IkeSa {
   /** ESP from the peer counts as life. `spiIn`: the CHILD_SA that it came on. */
   inboundTraffic(spiIn: number | undefined, now: Instant): void {
     this.#markAlive(now);
+    this.#liveness.heardTraffic();
+    if (this.#mapping.espReceived(now)) this.#out.postponeKeepalive(now);
     if (spiIn !== undefined) this.#children.trafficOn(spiIn);
     this.#beginNext(now);
   }
 
-  /** ESP left and none came back. */
-  outboundTraffic(): void {
-    if (this.established) this.#liveness.unanswered();
+  /** ESP left; `answered`: some came as well. */
+  outboundTraffic(answered: boolean, now: Instant): void {
+    if (!this.established) return;
+    this.#mapping.espSent(answered, now);
+    this.#out.postponeKeepalive(now);
+    if (!answered) this.#liveness.unanswered(now);
   }
 
   /** What the CHILD_SAs have carried. */
@@ -269,6 +277,7 @@ export class IkeSa {
     const received = this.#requests.receive(message, datagram, now);
     if (!received.ok) return received.error;
     if (this.#state.kind !== 'initial') this.#markAlive(now);
+    this.#mapping.exchanged(now);
     this.#heirOf?.heirUsed(this, now);
     if (received.value === undefined) return undefined;
     this.#apply(received.value, 'us', now);

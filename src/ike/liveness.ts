@@ -1,12 +1,16 @@
 import { after, type Instant } from '../lib/time.ts';
 import type { IkeSaTimers } from './ike-sa-state.ts';
-import { UNANSWERED_MS } from './timing.ts';
+import { UNANSWERED_AGAIN_MS, UNANSWERED_MS } from './timing.ts';
 
 /** When the peer was last heard, and when to ask whether it is still there (RFC 7296 §2.4). */
 export class Liveness {
   readonly #timers: IkeSaTimers;
   readonly #intervalMs: number;
   #lastInbound: Instant;
+  /** Since when we send and hear nothing. */
+  #unansweredSince: Instant | undefined;
+  /** How long that may last before we ask. */
+  #patienceMs = UNANSWERED_MS;
   #due = false;
 
   /** `intervalMs`: silence after which the peer is asked. */
@@ -19,6 +23,12 @@ export class Liveness {
   /** The peer was heard; only authenticated input counts. */
   heard(now: Instant): void {
     this.#lastInbound = now;
+    this.#unansweredSince = undefined;
+  }
+
+  /** What was heard is traffic: what we send is answered again. */
+  heardTraffic(): void {
+    this.#patienceMs = UNANSWERED_MS;
   }
 
   heardAfter(then: Instant): boolean {
@@ -31,14 +41,16 @@ export class Liveness {
   }
 
   /** We send and hear nothing: do not wait for the end of the interval. */
-  unanswered(): void {
-    const soon = after(this.#lastInbound, UNANSWERED_MS);
+  unanswered(now: Instant): void {
+    this.#unansweredSince ??= now;
+    const soon = after(this.#unansweredSince, this.#patienceMs);
     const planned = this.#timers.get('liveness');
     if (planned !== undefined && soon < planned) this.#timers.set('liveness', soon);
   }
 
   /** The interval is over. `asking`: a request under way asks the same question. */
   onTimer(asking: boolean, now: Instant): void {
+    if (this.#unansweredSince !== undefined) this.#patienceMs = UNANSWERED_AGAIN_MS;
     if (asking) this.postpone(now);
     else this.#due = true;
   }

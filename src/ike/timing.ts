@@ -21,8 +21,12 @@ export const UNANSWERED_MS = 500;
 export const REFUSAL_GRACE_MS = 2_000;
 /** A responder forgets a peer that does not authenticate in this time. */
 export const HALF_OPEN_MS = 10_000;
+/** While sending goes on without any ESP in return, a peer that has just answered is asked again after this. */
+export const UNANSWERED_AGAIN_MS = 1_000;
 /** RFC 3948 §4. */
 export const KEEPALIVE_MS = 20_000;
+/** Where the NAT forgets sooner than that. */
+export const SHORTEST_KEEPALIVE_MS = 5_000;
 /** How long a stopping connection waits for the answer to its DELETE. */
 export const DELETE_WAIT_MS = 1_500;
 

@@ -97,8 +97,11 @@ export type IkeInput =
   | { readonly kind: 'datagram'; readonly localPort: 500 | 4500; readonly from: Endpoint; readonly bytes: Uint8Array }
   /** ESP arrived since the last input: counts as liveness. `spiIn`: on which SA; after a peer's rekey, that one is in use. */
   | { readonly kind: 'inbound-traffic'; readonly spiIn?: number }
-  /** ESP left since the last input and none came: if the peer is gone, this traffic is being lost. */
-  | { readonly kind: 'outbound-traffic' }
+  /**
+   * ESP left since the last input, which keeps a NAT's mapping open. `answered`: some came as well; left out: none, so if
+   * the peer is gone, this traffic is being lost. A few times a second, so that silence and a late answer differ.
+   */
+  | { readonly kind: 'outbound-traffic'; readonly answered?: boolean }
   /** What CHILD_SAs have carried so far. Once a second keeps limits at any rate; without it there are none. */
   | { readonly kind: 'usage'; readonly children: readonly ChildUsage[] }
   /** Rekeys now what a lifetime would rekey later. */

@@ -60,7 +60,7 @@ describe('a middlebox on port 500', () => {
     pair.responder.feed({ kind: 'stop' });
     pair.clock.advance(20);
     pair.restartResponder();
-    pair.establish(500);
+    pair.establish(1_000);
   });
 
   test('that rewrites IKE, so that AUTH cannot verify, costs one attempt', () => {
@@ -76,6 +76,92 @@ describe('a middlebox on port 500', () => {
     expect(pair.initiator.last('sighted')?.sighting.local.port).toBe(4500);
   });
 });
+
+describe('a mapping in the NAT', () => {
+  const quiet = { initiator: { dpdIntervalMs: 3_600_000 }, responder: { dpdIntervalMs: 3_600_000 } };
+
+  test('is kept open by a keepalive after 20 s without a packet, by ESP that leaves, and by no more than that', () => {
+    const pair = behindNat(quiet).start().establish();
+    for (let s = 0; s < 100; s++) {
+      pair.clock.advance(1_000);
+      pair.initiator.feed({ kind: 'inbound-traffic' });
+      pair.initiator.feed({ kind: 'outbound-traffic', answered: true });
+    }
+    expect(pair.initiator.all('keepalive')).toHaveLength(0);
+    pair.clock.advance(20_000);
+    expect(pair.initiator.all('keepalive')).toHaveLength(1);
+    pair.clock.advance(60_000);
+    expect(pair.initiator.all('keepalive')).toHaveLength(4);
+  });
+
+  test('that is gone is found by traffic in under 1 s: an exchange shows the peer the new one', () => {
+    const pair = new IkePair(quiet);
+    const nat = new Nat(BRANCH, OUTSIDE);
+    pair.network.middlebox = nat.translate;
+    pair.start().establish();
+    const before = pair.responder.view.remote?.port ?? 0;
+    pair.clock.advance(30_000);
+    nat.forget();
+    const begun = pair.clock.now;
+    while (pair.responder.view.remote?.port === before && pair.clock.now - begun < 10_000) {
+      pair.initiator.feed({ kind: 'outbound-traffic' });
+      pair.clock.advance(250);
+    }
+    expect(pair.clock.now - begun).toBeLessThan(1_000);
+    expect(pair.initiator.view.state).toBe('established');
+  });
+
+  test('that does not live for 20 s is learned from traffic that comes back only after an exchange, twice', () => {
+    const pair = behindNat(quiet).start().establish();
+    expect(keepalivesIn(pair, 41_000)).toBe(2);
+    for (let i = 0; i < 2; i++) pauseThenLoss(pair, 15_000);
+    // Half of what was too long, and the same again after a rekey.
+    expect(keepalivesIn(pair, 41_000)).toBe(5);
+    pair.initiator.feed({ kind: 'rekey', what: 'ike' });
+    pair.clock.advance(1_000);
+    expect(keepalivesIn(pair, 41_000)).toBe(5);
+  });
+
+  test('is not suspected because of answers that are late, or of traffic that has none', () => {
+    const pair = behindNat(quiet).start().establish();
+    for (let i = 0; i < 10; i++) {
+      pair.clock.advance(15_000);
+      pair.initiator.feed({ kind: 'outbound-traffic' });
+      pair.clock.advance(400);
+      pair.initiator.feed({ kind: 'inbound-traffic' });
+      pair.clock.advance(15_000);
+      pair.initiator.feed({ kind: 'outbound-traffic' });
+      pair.clock.advance(30_000);
+    }
+    expect(keepalivesIn(pair, 41_000)).toBe(2);
+  });
+
+  test('is looked after at most once a second while traffic goes one way', () => {
+    const pair = behindNat(quiet).start().establish();
+    const before = pair.network.sent.length;
+    for (let i = 0; i < 240; i++) {
+      pair.initiator.feed({ kind: 'outbound-traffic' });
+      pair.clock.advance(250);
+    }
+    expect(pair.network.sent.length - before).toBeLessThanOrEqual(2 * 62);
+  });
+});
+
+/** Traffic after a pause gets no answer until an exchange has repaired the mapping. */
+function pauseThenLoss(pair: IkePair, pauseMs: number): void {
+  pair.clock.advance(pauseMs);
+  for (let i = 0; i < 3; i++) {
+    pair.initiator.feed({ kind: 'outbound-traffic' });
+    pair.clock.advance(250);
+  }
+  pair.initiator.feed({ kind: 'inbound-traffic' });
+}
+
+function keepalivesIn(pair: IkePair, durationMs: number): number {
+  const before = pair.initiator.all('keepalive').length;
+  pair.clock.advance(durationMs);
+  return pair.initiator.all('keepalive').length - before;
+}
 
 function behindNat(options: PairOptions = {}): IkePair {
   const pair = new IkePair(options);

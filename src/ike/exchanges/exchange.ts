@@ -2,6 +2,7 @@ import type { Endpoint } from '../../lib/esp-sa.ts';
 import type { ChildTerms } from '../child-sa.ts';
 import type { Nonces, SkKeys } from '../keymat.ts';
 import type { NatFinding } from '../nat-detection.ts';
+import type { NatMapping } from '../nat-mapping.ts';
 import type { IncomingMessage, ProtectedContent } from '../sealer.ts';
 import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeSuite, PeerSighting } from '../types.ts';
 import { ProtocolId } from '../wire/iana.ts';
@@ -14,6 +15,8 @@ export interface ExchangeContext {
   readonly deps: IkeDependencies;
   /** The peer's address in words, for messages. */
   readonly peer: string;
+  /** What is known of the NAT in front of us, for all IKE SAs of a connection. Left out: nothing yet. */
+  readonly mapping?: NatMapping;
 }
 
 /** An IKE SA's identity and keys, from IKE_SA_INIT or from a rekey; a rekey inherits what was found about path and peer. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { IkeSaTimerName } from '../../../src/ike/ike-sa-state.ts';
 import { IKE_MIX } from '../../../src/ike/index.ts';
+import { NatMapping } from '../../../src/ike/nat-mapping.ts';
 import { Outbox } from '../../../src/ike/outbox.ts';
 import { ResponseCache } from '../../../src/ike/response-cache.ts';
 import { ExchangeType } from '../../../src/ike/wire/iana.ts';
@@ -79,7 +80,7 @@ describe('a request that came in fragments', () => {
 class Peer {
   readonly #terms = termsOf(IKE_MIX[7] ?? { encryption: 'aes256', integrity: 'sha384', dhGroup: 20 });
   readonly #channel = protectedChannel('responder', this.#terms);
-  readonly #out = new Outbox(this.#channel, new TimerTable<IkeSaTimerName>());
+  readonly #out = new Outbox(this.#channel, new TimerTable<IkeSaTimerName>(), new NatMapping());
   readonly cache = new ResponseCache(this.#channel, this.#out);
   /** Of the datagrams that went out last. */
   lengths: number[] = [];
