@@ -56,7 +56,8 @@ export interface AgentOptions {
 export async function createAgent({ config, stateDirectory, version }: AgentOptions): Promise<Agent> {
   const clock = systemClock;
   const addon = loadAddon();
-  const test = powerOnSelfTest(addon);
+  const crypto = config.crypto.provider === 'noble' ? nobleCrypto : nodeCrypto;
+  const test = powerOnSelfTest(addon, crypto);
   if (!test.ok) throw new Error(test.error);
   const log = new EventLog(clock.wall);
   const alarms = new Alarms(clock.wall);
@@ -96,7 +97,7 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
     state,
     version,
     wans,
-    crypto: config.crypto.provider === 'noble' ? nobleCrypto : nodeCrypto,
+    crypto,
     random: systemRandom,
     kernel: new KernelSettings(await Sysctl.open(directory), alarms, log),
     keyExport: keyExport(config, (message) => {
