@@ -1,4 +1,5 @@
 import type { IdentityConfig } from '../config/types.ts';
+import { preferHybridEsp, preferHybridIke } from '../ike/index.ts';
 import type { Identity, IkeConfig } from '../ike/types.ts';
 import type { IpAddress } from '../lib/ip.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
@@ -18,8 +19,9 @@ export function ikeConfig(spec: TunnelSpec, localAddress: IpAddress, exportKeys:
     remoteId: ike.remoteId === 'any' ? 'any' : identity(ike.remoteId, spec.endpoint),
     remoteIdStrict: ike.remoteId !== 'auto',
     psk: spec.psk,
-    ikeSuites: ike.suite.proposals,
-    espSuites: ipsec.suite.proposals,
+    // Microsoft accepts exactly the suite of the policy, so nothing else is offered unless it was asked for.
+    ikeSuites: ike.pq === 'prefer' ? preferHybridIke(ike.suite.proposals) : ike.suite.proposals,
+    espSuites: ike.pq === 'prefer' ? preferHybridEsp(ipsec.suite.proposals) : ipsec.suite.proposals,
     esn: ipsec.esn,
     ikeLifetimeMs: ike.lifetimeMs,
     childLifetimeMs: ipsec.lifetimeMs,

@@ -65,6 +65,7 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
       localId: ike.local_id,
       remoteId: ike.remote_id,
       encap: ike.encap,
+      pq: ike.pq,
     },
     ipsec: {
       suite: resolveIpsecSuite(ipsec.suite),

@@ -136,6 +136,7 @@ const link = z.strictObject({
       fragment_size: integer('the octets of the largest IP packet with an IKE message', 256, 1_500, 1_280).default(
         1_280,
       ),
+      pq: z.enum(['off', 'prefer']).default('off'),
     })
     .prefault({}),
   ipsec: z

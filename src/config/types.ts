@@ -97,6 +97,8 @@ export interface LinkConfig {
     readonly localId: IdentityConfig;
     readonly remoteId: IdentityConfig;
     readonly encap: 'auto' | 'udp' | 'esp';
+    /** `prefer`: ML-KEM-768 beside the group, where the peer has it. */
+    readonly pq: 'off' | 'prefer';
   };
   readonly ipsec: {
     readonly suite: IpsecSuiteConfig;

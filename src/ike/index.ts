@@ -6,5 +6,7 @@ export {
   describeIkeSuite,
   ESP_MIX,
   IKE_MIX,
+  preferHybridEsp,
+  preferHybridIke,
 } from './suites.ts';
 export type * from './types.ts';

@@ -36,7 +36,7 @@ links:
     bandwidth: 500
     redundancy: zone
     device_vendor: other
-    ike: { suite: mix8, lifetime: 8h, dpd: 10s }
+    ike: { suite: mix8, lifetime: 8h, dpd: 10s, pq: prefer }
     ipsec: { suite: mix6, lifetime: 1h, replay_window: 4096 }
     psk: { source: generated }
     bgp:

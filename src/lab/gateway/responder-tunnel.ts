@@ -1,6 +1,6 @@
 import { Reactor } from '../../agent/reactor.ts';
 import type { CryptoProvider, Random } from '../../crypto/types.ts';
-import { IkeConnection } from '../../ike/index.ts';
+import { IkeConnection, preferHybridEsp, preferHybridIke } from '../../ike/index.ts';
 import type { EspSuite, IkeHistoryEvent, IkeInput, IkeOutput, IkeSuite } from '../../ike/types.ts';
 import type { Clock } from '../../io/clock.ts';
 import { type DataPlaneEvent, type DataPlaneTunnel, openTunnel } from '../../io/data-plane.ts';
@@ -84,8 +84,9 @@ export class ResponderTunnel {
         localId: { type: 'ipv4', address: endpoint },
         remoteId: 'any',
         psk,
-        ikeSuites,
-        espSuites,
+        // Unlike Microsoft's, this one has ML-KEM for a branch that asks for it.
+        ikeSuites: preferHybridIke(ikeSuites),
+        espSuites: preferHybridEsp(espSuites),
         ikeLifetimeMs: LIFETIME_MS,
         childLifetimeMs: LIFETIME_MS,
         dpdIntervalMs: DPD_MS,

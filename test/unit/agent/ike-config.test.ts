@@ -56,6 +56,13 @@ describe('ikeConfig', () => {
     expect(of()).not.toHaveProperty('acceptPfsGroups');
   });
 
+  it('offers exactly the suites of the file, and with pq: prefer each with ML-KEM-768 before', () => {
+    expect(of().ikeSuites).toEqual([{ encryption: 'aes256', integrity: 'sha384', dhGroup: 20 }]);
+    const { ikeSuites, espSuites } = of((yaml) => yaml.replace('encap: auto', 'encap: auto, pq: prefer'));
+    expect(ikeSuites.map(({ additionalKe }) => additionalKe)).toEqual(['mlKem768', undefined]);
+    expect(espSuites.map(({ additionalKe }) => additionalKe)).toEqual(['mlKem768', undefined]);
+  });
+
   it('carries suites, lifetimes and the liveness interval over', () => {
     expect(of()).toMatchObject({
       role: 'initiator',

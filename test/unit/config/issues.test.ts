@@ -63,6 +63,11 @@ describe('shapes', () => {
       '21:112 links[0].ike.fragment_size: expected the octets of the largest IP packet with an IKE message, a whole number from 256 to 1500, got 200',
     ],
     [
+      'encap: auto }',
+      'encap: auto, pq: require }',
+      '21:101 links[0].ike.pq: expected one of off, prefer, got "require"',
+    ],
+    [
       'hold: 180s',
       'hold: 180',
       '29:13 links[0].bgp.hold: expected the BGP hold time, a duration from 3s to 65535s, got 180',

@@ -32,6 +32,7 @@ describe('the documented example', () => {
           localId: 'auto',
           remoteId: 'auto',
           encap: 'auto',
+          pq: 'off',
         },
         ipsec: {
           suite: { name: 'mix6', proposals: [{ encryption: 'gcmAes256', pfsGroup: 20 }] },
