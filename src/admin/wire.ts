@@ -106,6 +106,14 @@ export interface IkeHistoryView {
   proposal: string;
   peer: string;
   duration_ms: number;
+  /** All proposals of our message, or what we would have accepted; `+` between alternatives; null where none was at stake. */
+  proposal_local: string | null;
+  /** All proposals of the peer's message; a peer that refuses ours does not say what it wants. */
+  proposal_peer: string | null;
+  /** By their names in IANA's registry. */
+  notify: { sent: string[]; received: string[] };
+  /** Who is behind a NAT, as this IKE_SA_INIT found; null for other exchanges. */
+  nat: { local: boolean; remote: boolean } | null;
 }
 
 export interface SaView {

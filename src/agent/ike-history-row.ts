@@ -22,6 +22,11 @@ export function encodeHistoryRow(row: IkeHistoryRow): JournalRecord {
     proposal: row.proposal,
     peer: row.peer,
     durationMs: row.durationMs,
+    proposalLocal: row.proposalLocal,
+    proposalPeer: row.proposalPeer,
+    notifySent: row.notifySent,
+    notifyReceived: row.notifyReceived,
+    nat: row.nat,
   } satisfies Record<keyof IkeHistoryRow, string | number>;
 }
 
@@ -42,6 +47,12 @@ export function decodeHistoryRow(record: unknown): IkeHistoryRow | undefined {
     proposal: text(fields['proposal']),
     peer: text(fields['peer']),
     durationMs: number(fields['durationMs']),
+    // The first version did not write these.
+    proposalLocal: text(fields['proposalLocal'] ?? ''),
+    proposalPeer: text(fields['proposalPeer'] ?? ''),
+    notifySent: text(fields['notifySent'] ?? ''),
+    notifyReceived: text(fields['notifyReceived'] ?? ''),
+    nat: keyOf(NAT, fields['nat'] ?? ''),
   };
   return isComplete(row) ? row : undefined;
 }
@@ -60,6 +71,14 @@ const EXCHANGES: Readonly<Record<IkeHistoryRow['exchange'], true>> = {
 };
 const DIRECTIONS: Readonly<Record<IkeHistoryRow['direction'], true>> = { out: true, in: true };
 const RESULTS: Readonly<Record<IkeHistoryRow['result'], true>> = { ok: true, failed: true, timeout: true, retry: true };
+
+const NAT: Readonly<Record<IkeHistoryRow['nat'], true>> = {
+  '': true,
+  none: true,
+  local: true,
+  remote: true,
+  both: true,
+};
 
 const isComplete = (row: Found): row is IkeHistoryRow => Object.values(row).every((value) => value !== undefined);
 

@@ -3,6 +3,7 @@ import { elapsedMs, type Instant } from '../lib/time.ts';
 import type { Datagram } from './channel.ts';
 import type { ExchangeContext } from './exchanges/exchange.ts';
 import { answerSaInit } from './exchanges/sa-init.ts';
+import { NOTHING_SAID, type Said, saidInAnswer } from './history.ts';
 import { IkeSa } from './ike-sa.ts';
 import { newIkeSpi } from './spi.ts';
 import type { IkeConfig, IkeDependencies } from './types.ts';
@@ -15,7 +16,12 @@ import { notify } from './wire/notify.ts';
 export type Acceptance =
   | { readonly kind: 'accepted'; readonly sa: IkeSa }
   /** Send `response` and keep nothing; `reason` when the peer's offer was at fault. */
-  | { readonly kind: 'refused'; readonly response: Uint8Array; readonly reason: string | undefined };
+  | {
+      readonly kind: 'refused';
+      readonly response: Uint8Array;
+      readonly reason: string | undefined;
+      readonly said: Said;
+    };
 
 /** From this many half-open IKE SAs on, a stranger must first prove that it receives at its address. */
 const COOKIE_THRESHOLD = 2;
@@ -45,7 +51,7 @@ export class Acceptor {
     const { header, payloads } = message;
     if (halfOpen >= COOKIE_THRESHOLD && !this.#hasCookie(message, datagram, now)) {
       const cookie = notify(NotifyType.Cookie, this.#cookie(this.#secret, message, datagram));
-      return { kind: 'refused', response: refusal(message, [cookie]), reason: undefined };
+      return { kind: 'refused', response: refusal(message, [cookie]), reason: undefined, said: NOTHING_SAID };
     }
     const context: ExchangeContext = { config: this.#config, deps: this.#deps, peer };
     const spiR = newIkeSpi(this.#deps.random);
@@ -54,9 +60,17 @@ export class Acceptor {
     const request = { spiI, payloads, requestBytes: datagram.bytes, local, from: datagram.from };
     const answer = answerSaInit(context, spiR, request);
     if (answer.kind === 'refused')
-      return { kind: 'refused', response: refusal(message, answer.payloads), reason: answer.reason };
+      return {
+        kind: 'refused',
+        response: refusal(message, answer.payloads),
+        reason: answer.reason,
+        said: saidInAnswer(answer),
+      };
     const response = encodeMessage({ ...header, spiR, fromInitiator: false, response: true }, answer.payloads);
-    return { kind: 'accepted', sa: IkeSa.accept(context, answer.complete(response), message, datagram, now) };
+    return {
+      kind: 'accepted',
+      sa: IkeSa.accept(context, answer.complete(response), answer.payloads, message, datagram, now),
+    };
   }
 
   /**

@@ -4,6 +4,7 @@ import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/tim
 import { Acceptor } from './acceptor.ts';
 import { Attempts } from './attempts.ts';
 import { type Datagram, sendBack } from './channel.ts';
+import { bothSides, type Said, said } from './history.ts';
 import { IkeSa } from './ike-sa.ts';
 import type { DropReason, IkeSaEnd, IkeSaOutput } from './ike-sa-output.ts';
 import type { IkeSaView } from './ike-sa-view.ts';
@@ -259,7 +260,7 @@ export class IkeConnection {
       return undefined;
     }
     this.#out.push(sendBack(datagram, acceptance.response));
-    if (acceptance.reason !== undefined) this.#recordRefusal(message, address, acceptance.reason, now);
+    if (acceptance.reason !== undefined) this.#recordRefusal(message, address, acceptance.reason, acceptance.said, now);
     return undefined;
   }
 
@@ -269,7 +270,7 @@ export class IkeConnection {
     return remoteAddress === undefined || equalIp(remoteAddress, address);
   }
 
-  #recordRefusal({ header }: IkeMessage, from: IpAddress, reason: string, now: Instant): void {
+  #recordRefusal({ header, payloads }: IkeMessage, from: IpAddress, reason: string, ours: Said, now: Instant): void {
     if (!this.#strangers.mayTell(now)) return;
     if (this.#current === undefined) this.#lastError = reason;
     this.#out.push({
@@ -285,6 +286,8 @@ export class IkeConnection {
         proposal: this.#config.ikeSuites.map(describeIkeSuite).join(', '),
         peer: formatIp(from),
         durationMs: 0,
+        ...bothSides(ours, said(payloads)),
+        nat: '',
       },
     });
   }

@@ -3,20 +3,60 @@ import { formatIp } from '../lib/ip.ts';
 import { elapsedMs, type Instant } from '../lib/time.ts';
 import type { IkeChannel } from './channel.ts';
 import type { Answer, Outcome } from './exchanges/exchange.ts';
+import type { NatFinding } from './nat-detection.ts';
+import { describeOffer } from './proposal.ts';
 import type { Request } from './request-window.ts';
 import { describeEspPfs, describeEspSuite, describeIkeSuite } from './suites.ts';
-import type { IkeHistoryEvent } from './types.ts';
-import { ExchangeType } from './wire/iana.ts';
+import type { IkeHistoryEvent, NatFound } from './types.ts';
+import { ExchangeType, notifyName } from './wire/iana.ts';
+import { findPayload, type Payload } from './wire/message.ts';
+
+/** What the history keeps of one message. */
+export interface Said {
+  readonly proposal: string;
+  readonly notifies: string;
+}
+
+export const NOTHING_SAID: Said = { proposal: '', notifies: '' };
+
+/** A peer may send hundreds. */
+const MAX_NOTIFIES = 16;
+
+export function said(payloads: readonly Payload[]): Said {
+  const sa = findPayload(payloads, 'sa');
+  const types = payloads.flatMap((payload) => (payload.kind === 'notify' ? [payload.notifyType] : []));
+  const names = [...new Set(types)].slice(0, MAX_NOTIFIES).map(notifyName);
+  return { proposal: sa === undefined ? '' : describeOffer(sa), notifies: names.join(', ') };
+}
+
+/** The two sides of an exchange, ours and the peer's. */
+export const bothSides = (
+  ours: Said,
+  theirs: Said,
+): Pick<IkeHistoryEvent, 'proposalLocal' | 'proposalPeer' | 'notifySent' | 'notifyReceived'> => ({
+  proposalLocal: ours.proposal,
+  proposalPeer: theirs.proposal,
+  notifySent: ours.notifies,
+  notifyReceived: theirs.notifies,
+});
+
+function natFound({ local, remote }: NatFinding): NatFound {
+  if (local) return remote ? 'both' : 'local';
+  return remote ? 'remote' : 'none';
+}
 
 /** The line of history of an exchange that we started, or of its end without a usable answer. */
 export function requestEvent(
   channel: IkeChannel,
   { exchange, messageId, startedAt }: Pick<Request, 'exchange' | 'messageId' | 'startedAt'>,
   end: Outcome | Pick<IkeHistoryEvent, 'result' | 'reason'>,
+  [asked, heard]: readonly [Said, Said],
   now: Instant,
 ): IkeHistoryEvent {
   return {
     ...whoIs(channel),
+    ...bothSides(asked, heard),
+    nat: 'kind' in end && end.kind === 'keyed' ? natFound(end.init.nat) : '',
     exchange: exchange.name,
     direction: 'out',
     messageId,
@@ -31,10 +71,15 @@ export function answerEvent(
   channel: IkeChannel,
   exchangeType: number,
   messageId: number,
-  { outcome, proposal }: Pick<Answer, 'outcome' | 'proposal'>,
+  asked: readonly Payload[],
+  answer: Answer,
+  nat?: NatFinding,
 ): IkeHistoryEvent {
+  const { outcome, proposal } = answer;
   return {
     ...whoIs(channel),
+    ...bothSides(saidInAnswer(answer), said(asked)),
+    nat: nat === undefined ? '' : natFound(nat),
     exchange: EXCHANGE_NAMES.get(exchangeType) ?? 'INFORMATIONAL',
     direction: 'in',
     messageId,
@@ -42,6 +87,12 @@ export function answerEvent(
     proposal,
     durationMs: 0,
   };
+}
+
+/** What we chose, or would have. */
+export function saidInAnswer({ payloads, acceptable }: Pick<Answer, 'payloads' | 'acceptable'>): Said {
+  const { proposal, notifies } = said(payloads);
+  return { proposal: acceptable === undefined ? proposal : describeOffer(acceptable), notifies };
 }
 
 function verdict(outcome: Outcome): Pick<IkeHistoryEvent, 'result' | 'reason'> {

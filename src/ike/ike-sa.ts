@@ -87,10 +87,11 @@ export class IkeSa {
     return sa;
   }
 
-  /** Takes over after a responder accepted the IKE_SA_INIT request in `datagram`, and sends its response. */
+  /** Takes over after a responder accepted the IKE_SA_INIT request in `datagram`, and sends its `response`. */
   static accept(
     context: ExchangeContext,
     init: SaInitResult,
+    response: readonly Payload[],
     request: IkeMessage,
     datagram: Datagram,
     now: Instant,
@@ -103,7 +104,8 @@ export class IkeSa {
     sa.#onKeyed(init);
     sa.#timers.set('half-open', after(now, HALF_OPEN_MS));
     const proposal = describeIkeSuite(init.suite);
-    sa.#out.record(answerEvent(channel, ExchangeType.IkeSaInit, 0, { outcome: DONE, proposal }));
+    const answer = { payloads: response, outcome: DONE, proposal };
+    sa.#out.record(answerEvent(channel, ExchangeType.IkeSaInit, 0, request.payloads, answer, init.nat));
     return sa;
   }
 
@@ -309,7 +311,8 @@ export class IkeSa {
     const largest = opened.kind === 'whole' ? opened.fragmentLength : undefined;
     const response = this.#channel.encode(exchangeType, true, messageId, answer.payloads, largest);
     this.#responses.answer(message, datagram, response);
-    this.#out.record(answerEvent(this.#channel, exchangeType, messageId, answer));
+    const asked = opened.kind === 'whole' ? opened.payloads : [];
+    this.#out.record(answerEvent(this.#channel, exchangeType, messageId, asked, answer));
     this.#apply(answer.outcome, 'peer', now);
     this.#beginNext(now);
     return undefined;

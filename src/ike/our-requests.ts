@@ -6,7 +6,7 @@ import type { Datagram, IkeChannel } from './channel.ts';
 import { describeMalformed } from './exchanges/answer.ts';
 import { DELETE_IKE_SA, type Exchange, type ExchangeContext, failed, type Outcome } from './exchanges/exchange.ts';
 import { judge } from './exchanges/judge.ts';
-import { requestEvent } from './history.ts';
+import { NOTHING_SAID, requestEvent, type Said, said } from './history.ts';
 import type { DropReason } from './ike-sa-output.ts';
 import type { IkeSaTimers } from './ike-sa-state.ts';
 import type { Outbox } from './outbox.ts';
@@ -14,6 +14,8 @@ import { describeEffort, type Request, RequestWindow } from './request-window.ts
 import { REFUSAL_GRACE_MS, SHRINK_AT_TRANSMISSION } from './timing.ts';
 import { ExchangeType } from './wire/iana.ts';
 import type { IkeMessage, Payload } from './wire/message.ts';
+
+type BookedRequest = Parameters<typeof requestEvent>[1];
 
 /**
  * The exchanges that we start in one IKE SA, one at a time, from the request to the outcome or to the peer's silence.
@@ -27,6 +29,9 @@ export class OurRequests {
   readonly #window: RequestWindow;
   /** What an unauthenticated answer to IKE_SA_INIT said against us. */
   #suspicion: string | undefined;
+  /** What our request says, and what the last answer to it said: for the history. */
+  #asked: Said = NOTHING_SAID;
+  #heard: Said = NOTHING_SAID;
   /** Asking again waits for a better answer. */
   #held: Extract<Outcome, { readonly kind: 'retry' }> | undefined;
 
@@ -54,11 +59,14 @@ export class OurRequests {
   /** Books the first request as answered; the IKE SA of an earlier answer sent it. */
   adopt(exchange: Exchange, outcome: Outcome, now: Instant): void {
     const messageId = this.#window.takeMessageId();
-    this.#out.record(requestEvent(this.#channel, { exchange, messageId, startedAt: now }, outcome, now));
+    this.#record({ exchange, messageId, startedAt: now }, outcome, now);
   }
 
   begin(exchange: Exchange, now: Instant, messageId = this.#window.takeMessageId()): void {
-    const message = this.#channel.encode(exchange.type, false, messageId, exchange.request());
+    const payloads = exchange.request();
+    this.#asked = said(payloads);
+    this.#heard = NOTHING_SAID;
+    const message = this.#channel.encode(exchange.type, false, messageId, payloads);
     this.#window.begin(exchange, messageId, message, now);
     this.#out.send(message, now);
   }
@@ -87,13 +95,13 @@ export class OurRequests {
     if (traffic) {
       // The peer lives, only its IKE is slow. The window stays with this request.
       const reason = `no answer yet, but traffic arrives (${describeEffort(request, now)})`;
-      this.#out.record(requestEvent(this.#channel, request, { result: 'timeout', reason }, now));
+      this.#record(request, { result: 'timeout', reason }, now);
       this.#window.restart(now);
       this.#out.send(request.message, now);
       return undefined;
     }
     const reason = this.#suspicion ?? `${request.exchange.silence()} (${describeEffort(request, now)})`;
-    this.#out.record(requestEvent(this.#channel, request, { result: 'timeout', reason }, now));
+    this.#record(request, { result: 'timeout', reason }, now);
     this.#window.end();
     return reason;
   }
@@ -103,7 +111,7 @@ export class OurRequests {
     const request = this.#window.outstanding;
     const reason = this.#suspicion;
     if (request === undefined || reason === undefined) return undefined;
-    this.#out.record(requestEvent(this.#channel, request, { result: 'failed', reason }, now));
+    this.#record(request, { result: 'failed', reason }, now);
     this.#window.end();
     return reason;
   }
@@ -135,10 +143,15 @@ export class OurRequests {
     }
     const { payloads, content: protectedResponse } = opened;
     const { content: protectedRequest } = request.message;
+    this.#heard = said(payloads);
     const requestBytes = concat(...request.message.datagrams);
     const octets = { requestBytes, responseBytes: bytes, protectedRequest, protectedResponse };
     const reply = { spiR, payloads, ...octets, local, from };
     return ok(this.#conclude(request, judge(this.#context, request.exchange, reply), now));
+  }
+
+  #record(request: BookedRequest, end: Parameters<typeof requestEvent>[2], now: Instant): void {
+    this.#out.record(requestEvent(this.#channel, request, end, [this.#asked, this.#heard], now));
   }
 
   /** After some silence in smaller fragments, where there are any. */
@@ -171,7 +184,7 @@ export class OurRequests {
     this.#suspicion = undefined;
     this.#held = undefined;
     this.#window.end();
-    this.#out.record(requestEvent(this.#channel, request, outcome, now));
+    this.#record(request, outcome, now);
   }
 
   #retry({ exchange, messageId }: Request, now: Instant): void {

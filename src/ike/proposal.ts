@@ -1,5 +1,6 @@
 import type { DhGroup } from '../crypto/types.ts';
 import { err, ok, type Result } from '../lib/result.ts';
+import { describeDifference } from './difference.ts';
 import {
   additionalKeOf,
   DH_GROUP_NAMES,
@@ -126,7 +127,29 @@ function describeProposal({ transforms }: Proposal): string {
   return [...byType.values()].map((names) => names.join('+')).join('/');
 }
 
-export const describeOffer = (sa: SaPayload): string => sa.proposals.map(describeProposal).join(', ');
+/** A peer may offer thousands of transforms, and a text is kept in the history. */
+const MAX_OFFER_TEXT = 600;
+
+export function describeOffer(sa: SaPayload): string {
+  const text = sa.proposals.map(describeProposal).join(', ');
+  return text.length <= MAX_OFFER_TEXT ? text : `${text.slice(0, MAX_OFFER_TEXT)}…`;
+}
+
+/** Beside a refusal: ` (here vs there: encryption AES_CBC_256 vs AES_CBC_128)`, or nothing. */
+export function describeMismatch(ours: SaPayload, theirs: SaPayload): string {
+  return mismatch(transformsIn(ours), transformsIn(theirs));
+}
+
+const transformsIn = ({ proposals }: SaPayload): Transform[][] =>
+  proposals.slice(0, MAX_COMPARED).map(({ transforms }) => transforms.slice(0, MAX_COMPARED).filter((t) => !isNone(t)));
+
+/** Comparing each with each must stay cheap whatever a stranger offers. */
+const MAX_COMPARED = 32;
+
+function mismatch(ours: readonly (readonly Transform[])[], theirs: readonly (readonly Transform[])[]): string {
+  const difference = describeDifference(ours, theirs, describeTransform);
+  return difference === '' ? '' : ` (here vs there: ${difference})`;
+}
 
 function offer(choices: readonly (readonly Transform[])[], protocolId: number, spi: Uint8Array): SaPayload {
   return {
@@ -179,7 +202,8 @@ function accepted<Suite>(
   });
   if (suite === undefined || chosen.protocolId !== protocolId)
     return err(
-      `the peer chose ${describeProposal(chosen)} (proposal ${chosen.number}), which we did not offer; we offered ${offeredText}`,
+      `the peer chose ${describeProposal(chosen)} (proposal ${chosen.number}), which we did not offer; we offered ${offeredText}` +
+        mismatch(choices.flat().map(transformsOf), [real]),
     );
   return ok({ suite, number: chosen.number, peerSpi: chosen.spi.slice(), declined: [] });
 }

@@ -174,7 +174,18 @@ export interface IkeHistoryEvent {
   readonly proposal: string;
   readonly peer: string;
   readonly durationMs: number;
+  /** All proposals of our message, or what we would have accepted; empty where none was at stake. `+` between alternatives. */
+  readonly proposalLocal: string;
+  /** All proposals of the peer's message, as far as there was one. */
+  readonly proposalPeer: string;
+  /** Names of the notifies in our message and in the peer's, comma between them. */
+  readonly notifySent: string;
+  readonly notifyReceived: string;
+  /** Who is behind a NAT, as this IKE_SA_INIT found; empty for other exchanges. */
+  readonly nat: NatFound;
 }
+
+export type NatFound = '' | 'none' | 'local' | 'remote' | 'both';
 
 /** What `status` shows of one connection; hex SPIs without 0x. */
 export interface IkeView {

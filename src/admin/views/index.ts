@@ -33,8 +33,15 @@ function historyView(row: IkeHistoryRow): IkeHistoryView {
     proposal: row.proposal,
     peer: row.peer,
     duration_ms: Math.round(row.durationMs * 1_000) / 1_000,
+    proposal_local: row.proposalLocal === '' ? null : row.proposalLocal,
+    proposal_peer: row.proposalPeer === '' ? null : row.proposalPeer,
+    notify: { sent: words(row.notifySent), received: words(row.notifyReceived) },
+    nat: row.nat === '' ? null : { local: isOne(row.nat, 'local'), remote: isOne(row.nat, 'remote') },
   };
 }
+
+const words = (list: string): string[] => (list === '' ? [] : list.split(', '));
+const isOne = (nat: IkeHistoryRow['nat'], end: 'local' | 'remote'): boolean => nat === end || nat === 'both';
 
 function eventView(event: AgentEvent): EventView {
   const { id, time, kind, tunnel, message } = event;

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { IkeHistoryView, StatusView, TunnelView } from '../../admin/wire.ts';
-import { age, ago, orDash, type Screen, table } from '../render.ts';
+import { age, ago, fields, orDash, type Screen, table } from '../render.ts';
 import { addView, type CommandHost } from '../view.ts';
 
 /** An IKE SA with the tunnel it serves. */
@@ -34,6 +34,25 @@ function historyQuery(options: { readonly [option: string]: unknown }): URLSearc
 
 function historyTable(rows: readonly IkeHistoryView[], { now, colors }: Screen): string {
   if (rows.length === 0) return 'No exchanges yet.\n';
+  const [head = '', ...lines] = historyLines(rows, colors, now).split('\n');
+  return `${[head, ...rows.flatMap((row, i) => [lines[i] ?? '', ...details(row)])].join('\n')}\n`;
+}
+
+/** Under a row that went wrong: both proposals one above the other, and what the ends told each other. */
+function details({ result, proposal_local, proposal_peer, notify }: IkeHistoryView): string[] {
+  if (result !== 'failed') return [];
+  const pairs = [
+    ['ours', proposal_local ?? ''],
+    ['peer', proposal_peer ?? ''],
+    ['sent', notify.sent.join(', ')],
+    ['received', notify.received.join(', ')],
+  ].filter(([, value]) => value !== '') as [string, string][];
+  if (pairs.length === 0) return [];
+  const indented = fields(pairs.map(([title, value]) => [`  ${title}`, value]));
+  return indented.trimEnd().split('\n');
+}
+
+function historyLines(rows: readonly IkeHistoryView[], colors: Screen['colors'], now: Date): string {
   return table(
     [
       { title: 'WHEN', cell: ({ time }) => ago(time, now) },
@@ -50,7 +69,7 @@ function historyTable(rows: readonly IkeHistoryView[], { now, colors }: Screen):
       { title: 'PEER', cell: ({ peer }) => peer },
       {
         title: 'PROPOSAL / REASON',
-        cell: ({ reason, proposal }) => [proposal, reason].filter(Boolean).join(' ') || '-',
+        cell: ({ reason, proposal, nat }) => [proposal, reason, natWords(nat)].filter(Boolean).join(' ') || '-',
       },
     ],
     rows,
@@ -81,6 +100,11 @@ const ikeSaTable = (rows: readonly IkeSaRow[]): string =>
     ],
     rows,
   );
+
+function natWords(nat: IkeHistoryView['nat']): string {
+  const sides = [nat?.local === true ? 'here' : '', nat?.remote === true ? 'at the peer' : ''].filter(Boolean);
+  return sides.length === 0 ? '' : `(NAT ${sides.join(' and ')})`;
+}
 
 function natCell({ nat }: IkeSaRow): string {
   if (nat.local === null && nat.remote === null) return '-';

@@ -168,7 +168,8 @@ export function answerAuth(
   if (child.kind === 'refused') {
     // RFC 7296 §1.2: the IKE SA stands although its first CHILD_SA failed.
     const outcome: Outcome = { kind: 'established', child: undefined, initialContact, remark };
-    return { proposal, payloads: [...proof, notify(child.notifyType)], outcome };
+    const acceptable = offerEsp(config.espSuites, NO_SPI, config.esn);
+    return { proposal, payloads: [...proof, notify(child.notifyType)], outcome, acceptable };
   }
   return {
     proposal: describeEspSuite(child.terms.suite, child.terms.suite.esn),
@@ -181,6 +182,8 @@ export function answerAuth(
     outcome: { kind: 'established', child: child.terms, initialContact, remark },
   };
 }
+
+const NO_SPI = new Uint8Array(0);
 
 type ChildAnswer =
   | { readonly kind: 'refused'; readonly notifyType: number }

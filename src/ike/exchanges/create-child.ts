@@ -3,7 +3,15 @@ import { Reader, Writer } from '../../lib/bytes.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import { ANY_TO_ANY, type ChildTerms, coversAny, describeSelectors } from '../child-sa.ts';
 import { childKeys, type Nonces } from '../keymat.ts';
-import { acceptedEspPfs, answerEspPfs, describeGroup, describeOffer, offerEspPfs, selectEspPfs } from '../proposal.ts';
+import {
+  acceptedEspPfs,
+  answerEspPfs,
+  describeGroup,
+  describeMismatch,
+  describeOffer,
+  offerEspPfs,
+  selectEspPfs,
+} from '../proposal.ts';
 import { explainRefusal } from '../refusals.ts';
 import { decodeEspSpi, encodeEspSpi, newEspSpi } from '../spi.ts';
 import { classic, describeEspPfs, preferHybridEsp } from '../suites.ts';
@@ -209,7 +217,9 @@ function answerChild(
       .map((suite) => describeEspPfs(suite, config.esn))
       .join(', ');
     const reason = `${peer} offered ${describeOffer(sa)} for a CHILD_SA; we accept ${ours}: set the same phase 2 suite and PFS group at both ends`;
-    return declined(notify(NotifyType.NoProposalChosen), reason);
+    const acceptable = offerEspPfs(acceptableSuites(config), NO_SPI, config.esn);
+    const difference = describeMismatch(acceptable, sa);
+    return declined(notify(NotifyType.NoProposalChosen), `${reason}${difference}`, acceptable);
   }
   // A new tunnel must carry everything; the rekey of one that works is not broken off for selectors.
   const wide = coversAny(tsi.selectors) && coversAny(tsr.selectors);
@@ -257,6 +267,8 @@ function answerChild(
     outcome,
   };
 }
+
+const NO_SPI = new Uint8Array(0);
 
 const SAFE_GROUPS = [20, 19, 14, 24] as const;
 

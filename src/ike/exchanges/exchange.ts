@@ -7,6 +7,7 @@ import type { IncomingMessage, ProtectedContent } from '../sealer.ts';
 import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeSuite, PeerSighting } from '../types.ts';
 import { ProtocolId } from '../wire/iana.ts';
 import type { Payload } from '../wire/message.ts';
+import type { SaPayload } from '../wire/sa.ts';
 import type { FollowupKe, PeersHalf } from './followup-ke.ts';
 
 /** What every exchange of one IKE SA works with. */
@@ -152,6 +153,8 @@ export interface Answer {
   readonly payloads: readonly Payload[];
   readonly outcome: Outcome;
   readonly proposal: string;
+  /** For the history, where we refuse what the peer offered. */
+  readonly acceptable?: SaPayload;
 }
 
 /** Ends an IKE SA with all that hangs on it, RFC 7296 §1.4.1. */

@@ -2,7 +2,15 @@ import type { KeyExchange } from '../../crypto/types.ts';
 import { Reader, Writer } from '../../lib/bytes.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import { deriveSkKeys, type Nonces, rekeySkeyseed } from '../keymat.ts';
-import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
+import {
+  acceptedIke,
+  answerIke,
+  describeGroup,
+  describeMismatch,
+  describeOffer,
+  offerIke,
+  selectIke,
+} from '../proposal.ts';
 import { explainRefusal } from '../refusals.ts';
 import { isZeroIkeSpi, newIkeSpi } from '../spi.ts';
 import { classic, describeIkeSuite } from '../suites.ts';
@@ -143,7 +151,9 @@ export function answerRekeyIke(context: ExchangeContext, old: IkeTerms, payloads
   if (selection === undefined || !isIkeSpi(selection.peerSpi)) {
     const ours = config.ikeSuites.map(describeIkeSuite).join(', ');
     const reason = `${peer} offered ${describeOffer(sa)} for the rekey of the IKE SA; we accept ${ours}: set the same phase 1 suite at both ends`;
-    return declined(notify(NotifyType.NoProposalChosen), reason);
+    const acceptable = offerIke(config.ikeSuites);
+    const difference = describeMismatch(acceptable, sa);
+    return declined(notify(NotifyType.NoProposalChosen), `${reason}${difference}`, acceptable);
   }
   const { suite, peerSpi: spiI } = selection;
   if (ke.dhGroup !== suite.dhGroup) {

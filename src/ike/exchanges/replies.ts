@@ -1,6 +1,7 @@
 import { NotifyType } from '../wire/iana.ts';
 import type { Payload } from '../wire/message.ts';
 import { notify } from '../wire/notify.ts';
+import type { SaPayload } from '../wire/sa.ts';
 import { type Answer, failed, type Refusal } from './exchange.ts';
 
 /** What an error notify in the answer to a rekey means for it. */
@@ -11,8 +12,9 @@ export function refusalCause(notifyType: number): Refusal {
 }
 
 /** Says no to a request of the peer; the SAs stay as they are. */
-export function declined(reply: Payload, reason: string): Answer {
-  return { payloads: [reply], proposal: '', outcome: { kind: 'declined', reason } };
+export function declined(reply: Payload, reason: string, acceptable?: SaPayload): Answer {
+  const answer: Answer = { payloads: [reply], proposal: '', outcome: { kind: 'declined', reason } };
+  return acceptable === undefined ? answer : { ...answer, acceptable };
 }
 
 /** RFC 7296 §2.21.3: after INVALID_SYNTAX both ends drop the IKE SA. */

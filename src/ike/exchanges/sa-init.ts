@@ -4,7 +4,15 @@ import type { Endpoint } from '../../lib/esp-sa.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import { deriveSkKeys, skeyseed } from '../keymat.ts';
 import { detectNat, natDetectionNotifies, sightingOf } from '../nat-detection.ts';
-import { acceptedIke, answerIke, describeGroup, describeOffer, offerIke, selectIke } from '../proposal.ts';
+import {
+  acceptedIke,
+  answerIke,
+  describeGroup,
+  describeMismatch,
+  describeOffer,
+  offerIke,
+  selectIke,
+} from '../proposal.ts';
 import { explainRefusal } from '../refusals.ts';
 import { isZeroIkeSpi, ZERO_IKE_SPI } from '../spi.ts';
 import { classic, describeIkeSuite } from '../suites.ts';
@@ -275,7 +283,13 @@ export interface SaInitRequest {
 
 /** What a responder answers; `complete` waits for the octets of the response, because AUTH signs them. */
 export type SaInitAnswer =
-  | { readonly kind: 'refused'; readonly payloads: readonly Payload[]; readonly reason: string }
+  | {
+      readonly kind: 'refused';
+      readonly payloads: readonly Payload[];
+      readonly reason: string;
+      /** Set when the peer's offer was at fault. */
+      readonly acceptable?: SaPayload;
+    }
   | {
       readonly kind: 'accepted';
       readonly payloads: readonly Payload[];
@@ -302,10 +316,11 @@ export function answerSaInit(context: ExchangeContext, spiR: Uint8Array, request
   const selection = selectIke(hasIntermediate(payloads) ? config.ikeSuites : classic(config.ikeSuites), sa);
   if (selection === undefined) {
     const ours = config.ikeSuites.map(describeIkeSuite).join(', ');
-    return refused(
-      notify(NotifyType.NoProposalChosen),
-      `${peer} offered ${describeOffer(sa)}; we accept ${ours}: set the same phase 1 suite at both ends`,
-    );
+    const acceptable = offerIke(config.ikeSuites);
+    const reason =
+      `${peer} offered ${describeOffer(sa)}; we accept ${ours}: set the same phase 1 suite at both ends` +
+      describeMismatch(acceptable, sa);
+    return { kind: 'refused', payloads: [notify(NotifyType.NoProposalChosen)], reason, acceptable };
   }
   const { suite } = selection;
   if (ke.dhGroup !== suite.dhGroup) return wrongGroup(suite.dhGroup, ke.dhGroup);

@@ -12,5 +12,10 @@ export const exchange = (changes: Partial<IkeHistoryEvent>): IkeHistoryEvent => 
   proposal: 'AES_GCM_16_256',
   peer: '198.51.100.20',
   durationMs: 12,
+  proposalLocal: 'AES_GCM_16_256/ESN+NO_ESN',
+  proposalPeer: 'AES_GCM_16_256/ESN',
+  notifySent: 'INITIAL_CONTACT',
+  notifyReceived: '',
+  nat: '',
   ...changes,
 });

@@ -37,6 +37,19 @@ describe('IkeHistory', () => {
     expect(new Run([line, record()]).all()).toHaveLength(1);
   });
 
+  it('takes rows that were written before there were proposals of both ends, notifies and NAT', () => {
+    const { proposalLocal, proposalPeer, notifySent, notifyReceived, nat, ...before } = record();
+    const [row] = new Run([before]).all();
+    const unknown = { proposalLocal: '', proposalPeer: '', notifySent: '', notifyReceived: '', nat: '' };
+    expect(row).toEqual({ ...exchange({}), ...unknown, tunnel: 'fiber/1', time: new Date(0) });
+    expect(
+      new Run([
+        { ...record(), nat: 'toString' },
+        { ...record(), notifySent: 1 },
+      ]).all(),
+    ).toEqual([]);
+  });
+
   it('ignores what a line holds beside a row', () => {
     const [row] = new Run([{ ...record(), psk: 'x' }]).all();
     expect(row).toEqual({ ...exchange({}), tunnel: 'fiber/1', time: new Date(0) });

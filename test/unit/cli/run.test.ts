@@ -121,6 +121,8 @@ describe('tables', () => {
 WHEN     TUNNEL   EXCHANGE         DIR  ID  RESULT   TOOK  PEER           PROPOSAL / REASON
 42s ago  fiber/1  CREATE_CHILD_SA  out   7  ok      25 ms  198.51.100.20  AES-GCM-256 P-384
 10m ago  fiber/2  IKE_SA_INIT      out   0  failed  25 ms  198.51.100.84  NO_PROPOSAL_CHOSEN:  [31mthe peer expects ano…
+  ours      AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384
+  received  NO_PROPOSAL_CHOSEN
 `);
     expect(site.historyFilter).toEqual({ tunnel: 'fiber/1', limit: 2 });
   });

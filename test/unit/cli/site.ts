@@ -146,6 +146,10 @@ const EXCHANGE: IkeHistoryView = {
   proposal: 'AES-GCM-256 P-384',
   peer: '198.51.100.20',
   duration_ms: 24.6,
+  proposal_local: 'AES_GCM_16_256/ECP_384/ESN+NO_ESN',
+  proposal_peer: 'AES_GCM_16_256/ECP_384/ESN',
+  notify: { sent: ['REKEY_SA'], received: [] },
+  nat: null,
 };
 const HISTORY: readonly IkeHistoryView[] = [
   EXCHANGE,
@@ -159,6 +163,10 @@ const HISTORY: readonly IkeHistoryView[] = [
     reason: 'NO_PROPOSAL_CHOSEN: \u001b[31mthe peer expects another suite; here IKE MIX 8 was offered',
     proposal: '',
     peer: '198.51.100.84',
+    proposal_local: 'AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384',
+    proposal_peer: null,
+    notify: { sent: [], received: ['NO_PROPOSAL_CHOSEN'] },
+    nat: null,
   },
 ];
 

@@ -14,6 +14,7 @@ import {
   answerEsp,
   answerEspPfs,
   answerIke,
+  describeMismatch,
   describeOffer,
   offerEsp,
   offerEspPfs,
@@ -72,6 +73,17 @@ describe('IKE proposals', () => {
       expect(acceptedIke(ALL_IKE, answerIke(selection))).toMatchObject({ ok: true, value: { suite } });
     },
   );
+
+  test('an offer of any size is told in a text of bounded length', () => {
+    const transforms: Transform[] = Array.from({ length: 255 }, (_, id) => ({
+      type: 4,
+      id: 1_000 + id,
+      attributes: [],
+    }));
+    const proposals = Array.from({ length: 255 }, (_, i) => ({ number: i, protocolId: 1, spi: SPI, transforms }));
+    expect(describeOffer({ kind: 'sa', proposals }).length).toBeLessThan(700);
+    expect(describeMismatch(offerIke(ALL_IKE), { kind: 'sa', proposals }).length).toBeLessThan(1_000);
+  });
 
   test('the responder prefers by its own order', () => {
     const [first, second] = [IKE_MIX[4], IKE_MIX[0]];
@@ -137,7 +149,7 @@ describe('IKE proposals', () => {
       ok: false,
       error:
         'the peer chose AES_CBC_128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_384 (proposal 1), which we did not offer; ' +
-        'we offered AES_CBC_128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_256',
+        'we offered AES_CBC_128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/ECP_256 (here vs there: group ECP_256 vs ECP_384)',
     });
     expect(acceptedIke([mix1], answerIke({ suite: mix1, number: 2, peerSpi: SPI, declined: [] })).ok).toBe(false);
     expect(acceptedIke([mix1, mix2], offerIke([mix1, mix2])).ok).toBe(false);
@@ -305,7 +317,8 @@ describe('ESP proposals', () => {
       expect(acceptedEsp(DEFAULT_ESP_SUITES.slice(0, 1), answer([0]), 'require')).toEqual({
         ok: false,
         error:
-          'the peer chose AES_GCM_16_256/NO_ESN (proposal 1), which we did not offer; we offered AES_GCM_16_256/ESN',
+          'the peer chose AES_GCM_16_256/NO_ESN (proposal 1), which we did not offer; we offered AES_GCM_16_256/ESN ' +
+          '(here vs there: sequence numbers ESN vs NO_ESN)',
       });
     });
   });

@@ -96,6 +96,13 @@ describe('the IKE history', () => {
       proposal: 'AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384',
       peer: '198.51.100.84',
       duration_ms: 0,
+      proposal_local: 'AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384',
+      proposal_peer: 'AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384',
+      notify: {
+        sent: expect.arrayContaining(['NAT_DETECTION_SOURCE_IP', 'NAT_DETECTION_DESTINATION_IP']),
+        received: expect.arrayContaining(['NAT_DETECTION_SOURCE_IP', 'NAT_DETECTION_DESTINATION_IP']),
+      },
+      nat: { local: false, remote: false },
     });
   });
 });
