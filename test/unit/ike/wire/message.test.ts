@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { decodeMessage, encodeMessage, findUnsupportedCritical } from '../../../../src/ike/wire/message.ts';
+import {
+  decodeMessage,
+  decodePayloads,
+  encodeMessage,
+  findUnsupportedCritical,
+} from '../../../../src/ike/wire/message.ts';
 import { encodeSkfPrefix } from '../../../../src/ike/wire/skf.ts';
 import { concat, fromHex, toHex } from '../../../../src/lib/bytes.ts';
 import { GOLDEN } from '../golden.ts';
@@ -48,6 +53,24 @@ describe('captured messages', () => {
       for (let length = 0; length < bytes.length; length++)
         expect(decodeMessage(bytes.subarray(0, length)).ok, `${length} of ${bytes.length} octets`).toBe(false);
     }
+  });
+
+  test('every truncated prefix of what is inside SK is an error', () => {
+    for (const { first_payload, plaintext } of GOLDEN.flatMap(({ messages }) => messages)) {
+      const bytes = fromHex(plaintext);
+      for (let length = 0; length < bytes.length; length++)
+        expect(decodePayloads({ firstPayload: first_payload, bytes: bytes.subarray(0, length) }).ok).toBe(false);
+    }
+  });
+
+  test('every truncated prefix of a fragment is an error', () => {
+    const spi = new Uint8Array(8).fill(1);
+    const header = { spiI: spi, spiR: spi, exchangeType: 35, fromInitiator: true, response: false, messageId: 1 };
+    const prefix = encodeSkfPrefix(header, 35, { number: 1, total: 2 }, 64);
+    const bytes = Uint8Array.from([...prefix, ...new Uint8Array(64)]);
+    expect(decodeMessage(bytes).ok).toBe(true);
+    for (let length = 0; length < bytes.length; length++)
+      expect(decodeMessage(bytes.subarray(0, length)).ok, `${length} octets`).toBe(false);
   });
 
   test('trailing octets that the header does not count are refused', () => {

@@ -1,0 +1,7 @@
+import type { AnyTarget } from '../engine/target.ts';
+import { ikeDecoder } from './ike-decoder.ts';
+import { ikeInsider } from './ike-insider.ts';
+import { ikeOutsider } from './ike-outsider.ts';
+
+/** One row per target; its name begins with the area whose corpus it replays. */
+export const TARGETS = [ikeDecoder, ikeOutsider, ikeInsider] as readonly unknown[] as readonly AnyTarget[];
