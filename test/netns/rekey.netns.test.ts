@@ -120,15 +120,19 @@ function countsOf(kinds: readonly string[]): Record<string, number> {
   return counts;
 }
 
+/** A loss is excused only by what the kernel of either end threw away because strongSwan, or a driver, did not read in time. */
 async function expectUnharmed(
   tunnel: RekeyedTunnel,
   results: readonly StreamResult[],
   packetsPerSecond: number,
 ): Promise<void> {
-  const drops = `thrown away by the kernels: ${JSON.stringify(await tunnel.kernelDrops())}`;
-  for (const result of results) {
-    expect(result, drops).toMatchObject({ lost: 0, duplicated: 0, missing: [] });
+  const [branch, zone] = await tunnel.kernelDrops();
+  const excused = [branch.tun + zone.udp, zone.tun + branch.udp];
+  figure('thrown away by the kernels', { branch, zone });
+  for (const [direction, { sent, lost, duplicated, missing }] of results.entries()) {
+    const unexplained = Math.max(0, lost - (excused[direction] ?? 0));
+    expect({ unexplained, duplicated }, `missing: ${missing.join()}`).toEqual({ unexplained: 0, duplicated: 0 });
     // A stream that hardly ran would prove nothing.
-    expect(result.sent).toBeGreaterThan(10 * packetsPerSecond);
+    expect(sent).toBeGreaterThan(10 * packetsPerSecond);
   }
 }

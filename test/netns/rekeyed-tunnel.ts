@@ -20,6 +20,11 @@ export const SUITE = { ike: 'aes256-sha384-ecp384', esp: 'aes256gcm16-ecp384' } 
 /** No rekey of ours during a test, but for the early one that proves PFS. */
 export const LONG = { ike: { lifetime: '12h' }, ipsec: { lifetime: '12h' } } as const;
 
+interface KernelDrops {
+  readonly udp: number;
+  readonly tun: number;
+}
+
 /** Longer than either end keeps an SA that was replaced. */
 const GRACE_MS = 15_000;
 /** strongSwan's words for an SA that it has replaced, and answers on for a few seconds more. */
@@ -147,7 +152,7 @@ export class RekeyedTunnel {
   }
 
   /** Packets that no rekey lost: the branch's end, then the zone's. */
-  kernelDrops(): Promise<{ udp: number; tun: number }[]> {
+  kernelDrops(): Promise<[KernelDrops, KernelDrops]> {
     const branch = this.topology.namespace('branch');
     return Promise.all([kernelDrops(branch, 'tw0'), kernelDrops(this.#zone.namespace, 'ipsec0')]);
   }
@@ -165,7 +170,7 @@ export class RekeyedTunnel {
 }
 
 /** What the kernel of one end threw away because a program did not read in time: no SA is to blame for that. */
-async function kernelDrops(namespace: string, device: string): Promise<{ udp: number; tun: number }> {
+async function kernelDrops(namespace: string, device: string): Promise<KernelDrops> {
   const counters = await run('nstat', ['-asz', 'UdpRcvbufErrors'], { namespace });
   const [link] = JSON.parse(await run('ip', ['-n', namespace, '-s', '-j', 'link', 'show', 'dev', device]));
   return { udp: Number(/UdpRcvbufErrors +(\d+)/.exec(counters)?.[1]), tun: link.stats64.tx.dropped };
