@@ -14,6 +14,7 @@ import { isZeroIkeSpi } from './spi.ts';
 import { Strangers } from './strangers.ts';
 import { classic, describeIkeSuite } from './suites.ts';
 import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeInput, IkeOutput, IkeView } from './types.ts';
+import { hasRightLength } from './wire/header.ts';
 import { ExchangeType } from './wire/iana.ts';
 import { decodeMessage, type IkeMessage } from './wire/message.ts';
 
@@ -194,6 +195,7 @@ export class IkeConnection {
 
   #dispatch(datagram: Datagram, now: Instant): ConnectionDropReason | undefined {
     if (this.#mode !== 'running' && this.#mode !== 'stopping') return 'not-running';
+    if (!hasRightLength(datagram.bytes)) return 'malformed-message';
     const decoded = decodeMessage(datagram.bytes);
     if (!decoded.ok) return this.#onUnreadable(decoded.error, datagram, now);
     const message = decoded.value;

@@ -2,6 +2,7 @@ import { Reader, type Writer } from '../../lib/bytes.ts';
 
 /** Octets of the fixed IKE header. */
 export const HEADER_LENGTH = 28;
+const LENGTH_OFFSET = 24;
 const VERSION_2_0 = 0x20;
 const MAJOR_VERSION = 2;
 const FLAG_INITIATOR = 0x08;
@@ -29,6 +30,12 @@ export interface DecodedHeader {
   readonly nextPayload: number;
   /** Octets of the whole message as claimed by the sender. */
   readonly length: number;
+}
+
+/** Does the header count the octets that came? Most garbage fails here, and is not worth an error value. */
+export function hasRightLength(bytes: Uint8Array): boolean {
+  if (bytes.length < HEADER_LENGTH) return false;
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(LENGTH_OFFSET) === bytes.length;
 }
 
 /** Throws `WireError`. SPIs are views on the datagram: copy to keep. */

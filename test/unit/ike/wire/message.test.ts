@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { hasRightLength } from '../../../../src/ike/wire/header.ts';
 import {
   decodeMessage,
   decodePayloads,
@@ -71,6 +72,15 @@ describe('captured messages', () => {
     expect(decodeMessage(bytes).ok).toBe(true);
     for (let length = 0; length < bytes.length; length++)
       expect(decodeMessage(bytes.subarray(0, length)).ok, `${length} octets`).toBe(false);
+  });
+
+  test('the length alone tells most garbage from a message', () => {
+    for (const { hex } of WIRE) {
+      expect(hasRightLength(fromHex(hex))).toBe(true);
+      for (const wrong of [`${hex}00`, hex.slice(2), hex.slice(0, -2), hex.slice(0, 54), '']) {
+        expect(hasRightLength(fromHex(wrong))).toBe(false);
+      }
+    }
   });
 
   test('trailing octets that the header does not count are refused', () => {
