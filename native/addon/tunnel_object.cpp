@@ -108,6 +108,7 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
                        {InstanceMethod<&TunnelObject::add_inbound>("addInbound"),
                         InstanceMethod<&TunnelObject::remove_inbound>("removeInbound"),
                         InstanceMethod<&TunnelObject::set_outbound>("setOutbound"),
+                        InstanceMethod<&TunnelObject::move_outbound>("moveOutbound"),
                         InstanceMethod<&TunnelObject::clear_outbound>("clearOutbound"),
                         InstanceMethod<&TunnelObject::send_ike>("sendIke"),
                         InstanceMethod<&TunnelObject::send_keepalive>("sendKeepalive"),
@@ -170,6 +171,8 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
       return counters_view(info.Env(), open_tunnel().set_outbound(keys, encapsulation, remote));
     });
   }
+
+  void move_outbound(const Napi::CallbackInfo& info) { open_tunnel().move_outbound(remote_address(info[0], info[1])); }
 
   void clear_outbound(const Napi::CallbackInfo&) { open_tunnel().clear_outbound(); }
 

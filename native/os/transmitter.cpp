@@ -18,7 +18,7 @@ Transmitter::Transmitter(int tun_fd, size_t mtu, TunnelCounters& counters, Arena
     : tun_fd_(tun_fd), mtu_(mtu), counters_(counters), buffer_(arena.take(kReadBuffer)), queue_(counters, arena) {}
 
 Transmitter::Outcome Transmitter::drain(OutboundSa* sa, uint64_t now_ms) {
-  if (sa != nullptr && !queue_.depart_through(sa->departure)) return Outcome::blocked;
+  if (sa != nullptr && !queue_.depart_through(sa->departure())) return Outcome::blocked;
   for (int reads = 0; reads < kReadsPerTurn; reads++) {
     if (!queue_.make_room()) return Outcome::blocked;
     const ssize_t length = ::read(tun_fd_, buffer_, kReadBuffer - kEspTrailerMax);

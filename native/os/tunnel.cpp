@@ -107,6 +107,11 @@ std::shared_ptr<SaCounters> Tunnel::set_outbound(const SaKeys& keys, Encapsulati
   return counters;
 }
 
+void Tunnel::move_outbound(const SocketAddress& remote) {
+  // Only this thread replaces it, and the packet thread destroys only what was replaced.
+  if (OutboundSa* sa = outbound_.load(std::memory_order_acquire); sa != nullptr) sa->move(remote);
+}
+
 void Tunnel::replace_outbound(std::unique_ptr<OutboundSa> sa) {
   retired_outbound_.retire(std::unique_ptr<OutboundSa>(outbound_.exchange(sa.release(), std::memory_order_acq_rel)));
   wake();

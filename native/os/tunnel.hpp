@@ -56,6 +56,8 @@ class Tunnel {
    * may not send ESP without UDP.
    */
   std::shared_ptr<SaCounters> set_outbound(const SaKeys& keys, Encapsulation encapsulation, const SocketAddress& remote);
+  /** The remote end has moved: the outbound SA, if there is one, sends there from now on. */
+  void move_outbound(const SocketAddress& remote);
   /** Packets from the TUN are dropped until there is an outbound SA again. */
   void clear_outbound() { replace_outbound(nullptr); }
   void send_ike(uint16_t local_port, const SocketAddress& to, std::span<const uint8_t> message);

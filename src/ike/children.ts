@@ -1,5 +1,6 @@
 import type { Random } from '../crypto/types.ts';
-import type { EspSaPair } from '../lib/esp-sa.ts';
+import type { Endpoint, EspSaPair } from '../lib/esp-sa.ts';
+import { equalIp } from '../lib/ip.ts';
 import { after, earliest, type Instant, TimerTable } from '../lib/time.ts';
 import { Allowance } from './allowance.ts';
 import { type ChildSa, type ChildTerms, espSaPair } from './child-sa.ts';
@@ -32,7 +33,7 @@ const MAX_DRAINING = 4;
 type Phase = 'in-use' | 'unconfirmed' | 'redundant' | 'leaving' | 'draining';
 
 interface Member {
-  readonly child: ChildSa;
+  child: ChildSa;
   readonly spiIn: number;
   readonly allowance: Allowance;
   /** That the peer narrowed its selectors; empty for no. */
@@ -236,6 +237,14 @@ export class ChildSas {
     }
     const draining = this.#members.filter(({ phase }) => phase === 'draining');
     for (const member of draining.slice(0, -MAX_DRAINING)) this.#remove(member, REPLACED);
+  }
+
+  /** The peer is here now, as a fresh message of it shows. */
+  moved(remote: Endpoint): void {
+    const elsewhere = this.#members.filter(({ child }) => !equalEndpoint(child.pair.remote, remote));
+    if (elsewhere.length === 0) return;
+    for (const member of elsewhere) member.child = { ...member.child, pair: { ...member.child.pair, remote } };
+    this.#out.push({ kind: 'child-moved', remote });
   }
 
   /** ESP arrived on this one: the peer sends on it, so it also receives on it. */
@@ -451,3 +460,5 @@ export class ChildSas {
     for (const name of ['soft', 'volume', 'hard', 'drain'] as const) this.#timers.stop(`${name} ${spiIn}`);
   }
 }
+
+const equalEndpoint = (a: Endpoint, b: Endpoint): boolean => a.port === b.port && equalIp(a.address, b.address);

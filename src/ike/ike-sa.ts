@@ -302,8 +302,11 @@ export class IkeSa {
     if (opened.kind === 'whole' && !deletesIkeSa(opened.payloads)) this.#heirOf?.heirUsed(this, now);
     const situation = this.#situation(exchangeType);
     if (situation === undefined) return 'unexpected-request';
-    // A peer behind a NAT may come from a new port, or float to 4500.
-    if (this.#context.config.role === 'responder') this.#channel.follow(datagram);
+    // A peer behind a NAT may come from a new port, or float to 4500: its ESP mapping moves along (RFC 7296 §2.23).
+    if (this.#context.config.role === 'responder') {
+      this.#channel.follow(datagram);
+      if (this.established) this.#children.moved(this.#channel.espRemote);
+    }
     const answer =
       opened.kind === 'malformed'
         ? answerMalformed(this.#context, opened.detail)

@@ -131,6 +131,8 @@ export type IkeOutput =
   | { readonly kind: 'child-outbound'; readonly spiIn: number }
   /** Stop receiving on this pair; when it is the one in use, stop sending too. */
   | { readonly kind: 'child-down'; readonly spiIn: number; readonly reason: string }
+  /** A responder's peer has another address or port: ESP of every pair goes there from now on (RFC 7296 §2.23). */
+  | { readonly kind: 'child-moved'; readonly remote: Endpoint }
   | { readonly kind: 'keepalive'; readonly to: Endpoint }
   /** An initiator's peer has authenticated itself, and this is how it saw us. Once for each IKE SA that IKE_SA_INIT began. */
   | { readonly kind: 'sighted'; readonly sighting: PeerSighting }

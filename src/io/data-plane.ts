@@ -57,6 +57,8 @@ export interface DataPlaneTunnel {
   removeInbound(spi: number): void;
   /** Packets leave through `pair.outbound` from the next one on; its predecessor is zeroised. */
   setOutbound(pair: Pick<EspSaPair, 'outbound' | 'encapsulation' | 'remote'>): SaCounters;
+  /** The remote end has another address or port: the outbound SA, if there is one, goes on there. */
+  moveOutbound(remote: Endpoint): void;
   /** Packets from the device are dropped and counted until there is an outbound SA again. */
   clearOutbound(): void;
   sendIke(localPort: 500 | 4500, to: Endpoint, message: Uint8Array): void;
@@ -110,6 +112,7 @@ function wrap(native: NativeTunnel, options: DataPlaneOptions): DataPlaneTunnel 
           native.setOutbound(nativeSa(outbound), encapsulation, remote.address.bytes, remote.port),
         ),
       ),
+    moveOutbound: ({ address, port }) => native.moveOutbound(address.bytes, port),
     clearOutbound: () => native.clearOutbound(),
     sendIke: (localPort, to, message) => native.sendIke(localPort, to.address.bytes, to.port, message),
     sendKeepalive: (to) => native.sendKeepalive(to.address.bytes, to.port),

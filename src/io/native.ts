@@ -108,6 +108,8 @@ export interface NativeTunnel {
     remoteAddress: Uint8Array,
     remotePort: number,
   ): BigUint64Array;
+  /** The remote end has another address or port: the outbound SA goes on there, with its sequence numbers. */
+  moveOutbound(remoteAddress: Uint8Array, remotePort: number): void;
   /** Without an outbound SA packets from the TUN are dropped and counted. */
   clearOutbound(): void;
   /**

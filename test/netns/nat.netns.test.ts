@@ -6,6 +6,7 @@ import type { NatView, StatusView } from '../../src/admin/wire.ts';
 import { manualBranch, PSK } from './branch-config.ts';
 import { eventually } from './eventually.ts';
 import { run } from './process.ts';
+import { ROOT } from './repository.ts';
 import { StrongSwan } from './strongswan.ts';
 import { ADDRESS, Topology, type Zone } from './topology.ts';
 import { ping } from './traffic.ts';
@@ -67,6 +68,15 @@ describe('a NAT with random ports', () => {
       return document.wans[0].outside === ADDRESS.branchPublic && document;
     });
     expect(stored.wans[0].inside).toBe(ADDRESS.branchBehindNat);
+  });
+});
+
+describe('a gateway', () => {
+  it('sends ESP to where the remote end has moved, with the sequence numbers it had', async () => {
+    const driver = join(ROOT, 'test', 'netns', 'drivers', 'moved-end.mjs');
+    expect(JSON.parse(await run('unshare', ['--net', process.execPath, driver]))).toEqual(
+      [7001, 7001, 7002, 7002, 7001, 7001].map((port, index) => ({ port, sequence: index + 1 })),
+    );
   });
 });
 

@@ -111,6 +111,32 @@ describe('a mapping in the NAT', () => {
     expect(pair.initiator.view.state).toBe('established');
   });
 
+  test('that is new moves the ESP of the far side along, at the first message that is fresh', () => {
+    const pair = new IkePair(quiet);
+    const nat = new Nat(BRANCH, OUTSIDE);
+    pair.network.middlebox = nat.translate;
+    pair.start().establish();
+    expect(pair.responder.all('child-moved')).toEqual([]);
+    const recorded = [...pair.network.sent];
+    nat.forget();
+    for (let i = 0; i < 4; i++) {
+      pair.initiator.feed({ kind: 'outbound-traffic' });
+      pair.clock.advance(250);
+    }
+    const remote = { address: OUTSIDE, port: 40_002 };
+    expect(pair.responder.all('child-moved')).toEqual([{ kind: 'child-moved', remote }]);
+    // What was recorded before cannot lead it astray, wherever it comes from.
+    const stranger = { address: ip('203.0.113.66'), port: 4500 };
+    for (const packet of recorded) pair.network.inject({ ...packet, from: stranger });
+    pair.clock.advance(1_000);
+    expect(pair.responder.all('child-moved')).toHaveLength(1);
+    // A rekey keeps to the new mapping, and says so once.
+    pair.initiator.feed({ kind: 'rekey', what: 'child' });
+    pair.clock.advance(1_000);
+    expect(pair.responder.last('child-inbound')?.child.remote).toEqual(remote);
+    expect(pair.responder.all('child-moved')).toHaveLength(1);
+  });
+
   test('that does not live for 20 s is learned from traffic that comes back only after an exchange, twice', () => {
     const pair = behindNat(quiet).start().establish();
     expect(keepalivesIn(pair, 41_000)).toBe(2);

@@ -142,6 +142,9 @@ export class ResponderTunnel {
         if (pair !== undefined) this.#device.setOutbound(pair);
         return;
       }
+      case 'child-moved':
+        for (const [spi, pair] of serving.inbound) serving.inbound.set(spi, { ...pair, remote: output.remote });
+        return this.#device.moveOutbound(output.remote);
       case 'child-down':
         return this.#remove(serving, output.spiIn, output.reason);
       case 'keys':

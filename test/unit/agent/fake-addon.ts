@@ -94,6 +94,9 @@ export class FakeTunnel implements NativeTunnel {
   clearOutbound(): void {
     this.#called('clearOutbound');
   }
+  moveOutbound(): void {
+    this.#called('moveOutbound');
+  }
   sendIke(localPort: 500 | 4500, remoteAddress: Uint8Array, remotePort: number, message: Uint8Array): void {
     this.#called('sendIke');
     const to = { address: ipFromBytes(remoteAddress), port: remotePort };
