@@ -2,15 +2,12 @@
 
 #include "bytes.hpp"
 #include "checksum.hpp"
+#include "ip_packet.hpp"
 
 namespace tunwright {
 
 namespace {
 
-constexpr uint8_t kTcp = 6;
-constexpr uint8_t kUdp = 17;
-constexpr size_t kIpv4Header = 20;
-constexpr size_t kIpv6Header = 40;
 constexpr size_t kTcpHeader = 20;
 constexpr size_t kUdpHeader = 8;
 constexpr uint8_t kAck = 0x10;

@@ -4,6 +4,13 @@
 
 namespace tunwright {
 
+inline constexpr size_t kIpv4Header = 20;
+inline constexpr size_t kIpv6Header = 40;
+inline constexpr uint8_t kTcp = 6;
+inline constexpr uint8_t kUdp = 17;
+inline constexpr uint8_t kIcmp = 1;
+inline constexpr uint8_t kIcmpv6 = 58;
+
 /** IPv4 or IPv6 by the version nibble; 0 for anything else. `length` > 0. */
 inline uint8_t ip_next_header(const uint8_t* packet) {
   const uint8_t version = packet[0] >> 4;
@@ -17,13 +24,16 @@ inline uint8_t ip_next_header(const uint8_t* packet) {
  */
 size_t ip_length(const uint8_t* packet, size_t available, uint8_t next_header);
 
-enum class L4Checksum : uint8_t { complete, partial };
+struct UpperLayer {
+  static constexpr uint8_t kNone = 255;
 
+  uint8_t protocol = kNone;
+  size_t offset = 0;
+};
 /**
- * Lowers the MSS option of a TCP SYN to what fits an inner MTU: mtu - 40 for IPv4, mtu - 60 for IPv6. Other packets are
- * left alone, and so is a SYN without the option (its default of 536 or 1220 fits). With `partial` the checksum field
- * holds the pseudo-header sum only and needs no change.
+ * Where the transport header of a whole, unfragmented packet is, behind IPv4 options or IPv6 extension headers; none in a
+ * fragment, behind what encrypts or is unknown, or when the packet is cut short. `packet` starts with a version nibble.
  */
-void clamp_mss(uint8_t* packet, size_t length, size_t mtu, L4Checksum checksum);
+UpperLayer upper_layer(const uint8_t* packet, size_t length);
 
 }  // namespace tunwright

@@ -5,60 +5,6 @@
 using namespace tunwright;
 using packets::Bytes;
 
-namespace {
-
-/** A SYN whose options are `options`, padded to a multiple of four. */
-Bytes syn(int version, Bytes options, uint8_t flags = 0x02) {
-  while (options.size() % 4 != 0) options.push_back(0);
-  Bytes packet = packets::make({.version = version, .options = options.size(), .flags = flags}, {});
-  std::copy(options.begin(), options.end(), packet.begin() + (version == 4 ? 40 : 60));
-  packets::fix_checksums(packet);
-  return packet;
-}
-
-}  // namespace
-
-TEST("MSS clamp: lowers a larger MSS and keeps the checksum right, at even and odd offsets") {
-  for (const int version : {4, 6}) {
-    for (const Bytes& before : {Bytes{}, Bytes{1}, Bytes{1, 1}, Bytes{1, 1, 1}, Bytes{4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0}}) {
-      Bytes options = before;
-      options.insert(options.end(), {2, 4, 0x05, 0xb4});  // 1460
-      Bytes packet = syn(version, options);
-      const size_t mss = (version == 4 ? 40u : 60u) + before.size() + 2;
-      clamp_mss(packet.data(), packet.size(), 1380, L4Checksum::complete);
-      EXPECT(load16(&packet[mss]) == (version == 4 ? 1340 : 1320));
-      EXPECT(packets::checksums_hold(packet));
-    }
-  }
-}
-
-TEST("MSS clamp: leaves a partial checksum, a smaller MSS, other packets and fragments alone") {
-  Bytes partial = syn(4, {2, 4, 0x05, 0xb4});
-  const uint16_t field = load16(&partial[36]);
-  clamp_mss(partial.data(), partial.size(), 1380, L4Checksum::partial);
-  EXPECT(load16(&partial[42]) == 1340 && load16(&partial[36]) == field);
-
-  Bytes fragment = syn(4, {2, 4, 0x05, 0xb4});
-  fragment[7] = 1;
-  for (const Bytes& packet : {syn(4, {2, 4, 0x02, 0x18}), syn(4, {2, 4, 0x05, 0xb4}, 0x10), syn(4, {}), fragment}) {
-    Bytes clamped = packet;
-    clamp_mss(clamped.data(), clamped.size(), 1380, L4Checksum::complete);
-    EXPECT(clamped == packet);
-  }
-}
-
-TEST("MSS clamp: survives broken options and truncation") {
-  for (const Bytes& options : {Bytes{2}, Bytes{2, 0}, Bytes{2, 255, 1, 1}, Bytes{2, 4, 5}, Bytes{8, 1, 1, 1}, Bytes{2, 4}}) {
-    Bytes packet = syn(4, options);
-    clamp_mss(packet.data(), packet.size(), 1380, L4Checksum::complete);
-  }
-  const Bytes whole = syn(4, {1, 2, 4, 0x05, 0xb4});
-  for (size_t length = 1; length < whole.size(); length++) {
-    Bytes cut(whole.begin(), whole.begin() + static_cast<ptrdiff_t>(length));
-    clamp_mss(cut.data(), cut.size(), 1380, L4Checksum::complete);
-  }
-}
-
 TEST("IP length: comes from the header, never exceeds what is there, and needs the announced version") {
   Bytes v4 = packets::make({.version = 4}, check::octets(30));
   Bytes v6 = packets::make({.version = 6}, check::octets(30));
@@ -72,4 +18,36 @@ TEST("IP length: comes from the header, never exceeds what is there, and needs t
   EXPECT(ip_length(v6.data(), v6.size(), 4) == 0);
   v4[0] = 0x44;  // a header shorter than itself
   EXPECT(ip_length(v4.data(), v4.size(), 4) == 0);
+}
+
+TEST("upper layer: is behind what may stand before it, and nowhere in a fragment or a cut packet") {
+  const auto is = [](const Bytes& packet, uint8_t protocol, size_t offset) {
+    const UpperLayer upper = upper_layer(packet.data(), packet.size());
+    return upper.protocol == protocol && upper.offset == offset;
+  };
+  const auto none = [](const Bytes& packet) { return upper_layer(packet.data(), packet.size()).protocol == UpperLayer::kNone; };
+  Bytes v4 = packets::make({.version = 4}, check::octets(9));
+  EXPECT(is(v4, packets::kTcp, 20));
+  v4[6] = 0x20;
+  EXPECT(none(v4));
+  Bytes v6 = packets::make({.version = 6, .protocol = packets::kUdp}, check::octets(100));
+  EXPECT(is(v6, packets::kUdp, 40));
+  v6[6] = 60;
+  v6[40] = 43;
+  v6[41] = 1;  // sixteen octets of destination options
+  v6[56] = packets::kUdp;
+  v6[57] = 0;
+  EXPECT(is(v6, packets::kUdp, 64));
+  v6[57] = 200;  // longer than the packet
+  EXPECT(none(v6));
+  v6[6] = 50;  // ESP: what is inside is nobody's business
+  EXPECT(is(v6, 50, 40));
+  for (size_t length = 1; length < 40; length++) EXPECT(none(Bytes(v6.begin(), v6.begin() + static_cast<ptrdiff_t>(length))));
+  for (int round = 0; round < 20000; round++) {
+    Bytes noise = check::octets(1 + check::below(120));
+    noise[0] = static_cast<uint8_t>((check::below(2) == 0 ? 0x40 : 0x60) | check::below(16));
+    if (noise.size() > 6 && check::below(2) == 0) noise[6] = std::vector<uint8_t>{0, 43, 44, 60}[check::below(4)];
+    const UpperLayer upper = upper_layer(noise.data(), noise.size());
+    EXPECT(upper.protocol == UpperLayer::kNone || upper.offset <= noise.size());
+  }
 }
