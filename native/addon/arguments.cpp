@@ -170,6 +170,8 @@ TunnelOptions tunnel_options(const Napi::Value& value) {
     if (result.remote_address.size() != result.socket.local_address.size())
       mismatch(remote, "remoteAddress", "an address of the family of localAddress");
   }
+  const Napi::Value copy_dscp = options.Get("copyDscp");
+  result.copy_dscp = !copy_dscp.IsUndefined() && boolean(copy_dscp, "copyDscp");
   return result;
 }
 

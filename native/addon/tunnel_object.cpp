@@ -16,9 +16,12 @@ namespace {
 /** One up-call on its way from the tunnel's thread to JavaScript. */
 struct Event {
   std::shared_ptr<std::atomic<int>> queued;  // null for events that are never dropped
-  uint16_t local_port = 0;                   // 0: the tunnel failed
+  enum class Kind : uint8_t { ike, mtu, failed } kind = Kind::failed;
+  uint16_t local_port = 0;
   SocketAddress from;
   std::vector<uint8_t> message;
+  size_t mtu = 0;
+  size_t path_mtu = 0;
   int code = 0;
   const char* call = "";
 
@@ -35,17 +38,25 @@ Napi::Uint8Array copy(Napi::Env env, std::span<const uint8_t> octets) {
 
 Napi::Object to_object(Napi::Env env, const Event& event) {
   auto object = Napi::Object::New(env);
-  if (event.local_port == 0) {
-    object.Set("kind", "failed");
-    object.Set("code", error_name(event.code));
-    object.Set("syscall", event.call);
-    return object;
+  switch (event.kind) {
+    case Event::Kind::ike:
+      object.Set("kind", "ike");
+      object.Set("localPort", static_cast<double>(event.local_port));
+      object.Set("remoteAddress", copy(env, event.from.octets()));
+      object.Set("remotePort", static_cast<double>(event.from.port()));
+      object.Set("message", copy(env, event.message));
+      break;
+    case Event::Kind::mtu:
+      object.Set("kind", "mtu");
+      object.Set("mtu", static_cast<double>(event.mtu));
+      object.Set("pathMtu", static_cast<double>(event.path_mtu));
+      break;
+    case Event::Kind::failed:
+      object.Set("kind", "failed");
+      object.Set("code", error_name(event.code));
+      object.Set("syscall", event.call);
+      break;
   }
-  object.Set("kind", "ike");
-  object.Set("localPort", static_cast<double>(event.local_port));
-  object.Set("remoteAddress", copy(env, event.from.octets()));
-  object.Set("remotePort", static_cast<double>(event.from.port()));
-  object.Set("message", copy(env, event.message));
   return object;
 }
 
@@ -75,10 +86,19 @@ class EventChannel final : public TunnelObserver {
     if (event == nullptr) return false;
     queued_->fetch_add(1, std::memory_order_relaxed);
     event->queued = queued_;
+    event->kind = Event::Kind::ike;
     event->local_port = local_port;
     event->from = from;
     event->message.assign(message.begin(), message.end());
     return enqueue(std::move(event));
+  }
+
+  void on_mtu(size_t inner, size_t path) noexcept override {
+    auto event = std::make_unique<Event>();
+    event->kind = Event::Kind::mtu;
+    event->mtu = inner;
+    event->path_mtu = path;
+    enqueue(std::move(event));
   }
 
   void on_failed(int code, const char* call) noexcept override {

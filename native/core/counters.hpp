@@ -34,6 +34,7 @@ struct TunnelCounters {
   Counter rx_drop_replay;
   Counter rx_drop_auth;
   Counter rx_drop_malformed;
+  Counter rx_drop_policy;
   Counter rx_drop_tun;
   Counter rx_dummy;
   Counter ike_rx;

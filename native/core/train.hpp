@@ -9,8 +9,9 @@ namespace tunwright {
 
 /**
  * ESP packets back to back in one buffer: at most 64 packets and 65,507 octets (what one UDP datagram over IPv4 may
- * hold). A uniform train leaves as one UDP_SEGMENT message: all packets have one size but the last, which may be shorter
- * and ends the train. Where the kernel cannot segment, packets have any size and leave one by one from the front.
+ * hold), all for one outer traffic class. A uniform train leaves as one UDP_SEGMENT message: all packets have one size but
+ * the last, which may be shorter and ends the train. Where the kernel cannot segment, packets have any size and leave one
+ * by one from the front.
  */
 class Train {
  public:
@@ -20,14 +21,15 @@ class Train {
   explicit Train(uint8_t* buffer = nullptr) : buffer_(buffer) {}
 
   /** Whether a packet of `size` octets can join, and the train is then still uniform if it is to be. */
-  bool accepts(size_t size, bool uniform) const {
+  bool accepts(size_t size, uint8_t traffic_class, bool uniform) const {
     if (count_ == 0) return size <= kCapacity;
-    if (uniform && (ended_ || size > ends_[0])) return false;
+    if (traffic_class != traffic_class_ || (uniform && (ended_ || size > ends_[0]))) return false;
     return count_ < kMaxPackets && ends_[count_ - 1] + size <= kCapacity;
   }
   /** Where the next packet goes. */
   uint8_t* tail() const { return buffer_ + end(count_); }
-  void append(size_t size) {
+  void append(size_t size, uint8_t traffic_class) {
+    traffic_class_ = traffic_class;
     ends_[count_] = static_cast<uint32_t>(end(count_) + size);
     ended_ = ended_ || size < ends_[0];
     count_++;
@@ -39,6 +41,8 @@ class Train {
     ended_ = false;
   }
 
+  /** DSCP and ECN of the outer headers. */
+  uint8_t traffic_class() const { return traffic_class_; }
   /** Packets that have not left. */
   size_t packets() const { return count_ - first_; }
   /** Those octets. */
@@ -56,6 +60,7 @@ class Train {
   size_t first_ = 0;
   size_t count_ = 0;
   bool ended_ = false;  // a shorter packet joined
+  uint8_t traffic_class_ = 0;
   std::array<uint32_t, kMaxPackets> ends_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "../core/counters.hpp"
 #include "../core/esp.hpp"
+#include "../core/mtu.hpp"
 #include "datagram_socket.hpp"
 
 namespace tunwright {
@@ -12,6 +13,7 @@ namespace tunwright {
 struct Departure {
   const DatagramSocket* socket = nullptr;
   SocketAddress remote;
+  Encapsulation encapsulation = Encapsulation::udp;
 
   /** The socket is connected to the remote end: messages need no address. */
   bool connected() const { return socket->peer() && *socket->peer() == remote; }
@@ -30,7 +32,7 @@ struct OutboundSa {
   const Departure& departure() {
     if (moved_.load(std::memory_order_relaxed) == nullptr) return departure_;
     const std::unique_ptr<SocketAddress> to(moved_.exchange(nullptr, std::memory_order_acq_rel));
-    departure_.remote = *to;
+    departure_.remote = SocketAddress(to->octets(), departure_.encapsulation == Encapsulation::udp ? to->port() : 0);
     return departure_;
   }
 

@@ -6,7 +6,9 @@
 #include <cerrno>
 
 #include "../core/bytes.hpp"
+#include "../core/ecn.hpp"
 #include "../core/ip_packet.hpp"
+#include "../core/mss.hpp"
 
 namespace tunwright {
 
@@ -24,10 +26,10 @@ std::array<uint8_t*, Coalescer::kFlows> flow_buffers(Arena& arena) {
 
 }  // namespace
 
-Receiver::Receiver(const TunDevice& tun, size_t mtu, const SaTable& table, TunnelCounters& counters,
+Receiver::Receiver(const TunDevice& tun, const PathWatch& path, const SaTable& table, TunnelCounters& counters,
                    TunnelObserver& observer, Arena& arena)
     : tun_fd_(tun.fd()),
-      mtu_(mtu),
+      path_(path),
       table_(table),
       counters_(counters),
       observer_(observer),
@@ -41,8 +43,9 @@ bool Receiver::drain_nat(const UdpSocket& socket, uint64_t now_ms) {
   for (size_t i = 0; i < received; i++) {
     const std::span<uint8_t> train = trains_.message(i);
     const size_t step = trains_.segment(i);
+    const Arrival arrival{trains_.source(i), trains_.traffic_class(i), now_ms};
     for (size_t at = 0; at < train.size(); at += step)
-      demultiplex(trains_.source(i), train.data() + at, std::min(step, train.size() - at), now_ms);
+      demultiplex(arrival, train.data() + at, std::min(step, train.size() - at));
   }
   coalescer_.flush();
   return error_ == 0;
@@ -57,7 +60,7 @@ bool Receiver::drain_esp(const RawEspSocket& socket, uint64_t now_ms) {
     if (datagrams_.cut(i) || datagram.size() < header + kSpi)
       counters_.rx_drop_malformed.add(1);
     else
-      open(datagram.data() + header, datagram.size() - header, now_ms);
+      open({datagrams_.source(i), datagrams_.traffic_class(i), now_ms}, datagram.data() + header, datagram.size() - header);
   }
   coalescer_.flush();
   return error_ == 0;
@@ -69,13 +72,13 @@ void Receiver::drain_ike(const UdpSocket& socket) {
 }
 
 /** RFC 3948 §2: ESP never has SPI 0, so four zero octets mark IKE; a lone 0xff keeps a NAT mapping alive. */
-void Receiver::demultiplex(const SocketAddress& from, uint8_t* datagram, size_t length, uint64_t now_ms) {
+void Receiver::demultiplex(const Arrival& arrival, uint8_t* datagram, size_t length) {
   if (length == 1 && datagram[0] == kKeepalive) return counters_.keepalive_rx.add(1);
   if (length < kNonEspMarker) return counters_.rx_drop_malformed.add(1);
   if (load32(datagram) == 0)
-    deliver_ike(kNatPort, from, {datagram + kNonEspMarker, length - kNonEspMarker});
+    deliver_ike(kNatPort, arrival.from, {datagram + kNonEspMarker, length - kNonEspMarker});
   else
-    open(datagram, length, now_ms);
+    open(arrival, datagram, length);
 }
 
 void Receiver::deliver_ike(uint16_t port, const SocketAddress& from, std::span<const uint8_t> message) {
@@ -83,18 +86,22 @@ void Receiver::deliver_ike(uint16_t port, const SocketAddress& from, std::span<c
   if (!observer_.on_ike(port, from, message)) counters_.ike_drop_queue.add(1);
 }
 
-void Receiver::open(const uint8_t* packet, size_t length, uint64_t now_ms) {
+void Receiver::open(const Arrival& arrival, const uint8_t* packet, size_t length) {
   if (length < kEspMin) return counters_.rx_drop_malformed.add(1);
   InboundSa* sa = table_.find(load32(packet));
   if (sa == nullptr) return counters_.rx_drop_no_sa.add(1);
   uint8_t* inner = coalescer_.landing(length - kEspHeader - AesGcm::kTag);
-  const size_t inner_length = open_to(inner, *sa, packet, length, now_ms);
+  const size_t inner_length = open_to(inner, *sa, packet, length, arrival.now_ms);
   if (inner_length == 0) return coalescer_.discard();
+  if (!decapsulate_ecn(inner, arrival.traffic_class)) {
+    counters_.rx_drop_policy.add(1);
+    return coalescer_.discard();
+  }
   counters_.rx_packets.add(1);
   counters_.rx_bytes.add(inner_length);
   sa->counters->packets.add(1);
   sa->counters->bytes.add(inner_length);
-  clamp_mss(inner, inner_length, mtu_, L4Checksum::complete);
+  clamp_mss(inner, inner_length, path_.inner_mtu(), L4Checksum::complete);
   coalescer_.accept(inner_length);
 }
 

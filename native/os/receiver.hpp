@@ -9,6 +9,7 @@
 #include "../core/sa_table.hpp"
 #include "arena.hpp"
 #include "message_batch.hpp"
+#include "path_watch.hpp"
 #include "raw_esp_linux.hpp"
 #include "tun_linux.hpp"
 #include "udp_linux.hpp"
@@ -21,6 +22,8 @@ class TunnelObserver {
   virtual ~TunnelObserver() = default;
   /** An IKE message; `message` is valid during the call. False when there is no room for it. */
   virtual bool on_ike(uint16_t local_port, const SocketAddress& from, std::span<const uint8_t> message) noexcept = 0;
+  /** The tunnel's MTU follows the path's; octets. */
+  virtual void on_mtu(size_t inner, size_t path) noexcept = 0;
   /** The tunnel moves no more packets. */
   virtual void on_failed(int code, const char* call) noexcept = 0;
 };
@@ -40,7 +43,7 @@ class Receiver : private FrameSink {
   static constexpr size_t kArena =
       kTrains * kTrainBuffer + 256 + Coalescer::kFlows * (Coalescer::kBuffer + 256);
 
-  Receiver(const TunDevice& tun, size_t mtu, const SaTable& table, TunnelCounters& counters, TunnelObserver& observer,
+  Receiver(const TunDevice& tun, const PathWatch& path, const SaTable& table, TunnelCounters& counters, TunnelObserver& observer,
            Arena& arena);
 
   /** Takes a bounded number of datagrams from port 4500. False when the TUN refused for good: see error(). */
@@ -53,15 +56,22 @@ class Receiver : private FrameSink {
   int error() const { return error_; }
 
  private:
-  void demultiplex(const SocketAddress& from, uint8_t* datagram, size_t length, uint64_t now_ms);
+  /** What came with each datagram of a message. */
+  struct Arrival {
+    const SocketAddress& from;
+    uint8_t traffic_class;
+    uint64_t now_ms;
+  };
+
+  void demultiplex(const Arrival& arrival, uint8_t* datagram, size_t length);
   void deliver_ike(uint16_t port, const SocketAddress& from, std::span<const uint8_t> message);
-  void open(const uint8_t* packet, size_t length, uint64_t now_ms);
+  void open(const Arrival& arrival, const uint8_t* packet, size_t length);
   size_t open_to(uint8_t* inner, InboundSa& sa, const uint8_t* packet, size_t length, uint64_t now_ms);
   void count_drop(InboundSa& sa, EspVerdict verdict);
   void write_frame(const uint8_t* frame, size_t length, size_t packets) override;
 
   const int tun_fd_;
-  const size_t mtu_;
+  const PathWatch& path_;
   const SaTable& table_;
   TunnelCounters& counters_;
   TunnelObserver& observer_;

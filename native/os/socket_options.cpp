@@ -23,10 +23,13 @@ FileDescriptor open_socket(int family, int type, int protocol, const SocketOptio
 
 void bind_to_path(int fd, const SocketOptions& options, uint16_t port, const std::optional<SocketAddress>& remote) {
   const SocketAddress local(options.local_address, port);
-  if (local.family() == AF_INET6)
+  if (local.family() == AF_INET6) {
     set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO, "IPV6_MTU_DISCOVER");
-  else
+    set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1, "IPV6_RECVTCLASS");
+  } else {
     set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO, "IP_MTU_DISCOVER");
+    set_option(fd, IPPROTO_IP, IP_RECVTOS, 1, "IP_RECVTOS");
+  }
   set_buffers(fd, kSocketBuffer);
   check(::bind(fd, local.get(), local.length()), "bind");
   if (remote) check(::connect(fd, remote->get(), remote->length()), "connect");

@@ -34,8 +34,8 @@ inline int address_family(const SocketOptions& options) {
 }
 
 /**
- * Makes a datagram socket an end of the outer path: it never fragments, has deep buffers, is bound to the local address
- * and, with a `remote`, connected.
+ * Makes a datagram socket an end of the outer path: it never fragments, tells the traffic class of what it receives, has
+ * deep buffers, is bound to the local address and, with a `remote`, connected.
  */
 void bind_to_path(int fd, const SocketOptions& options, uint16_t port, const std::optional<SocketAddress>& remote);
 

@@ -16,7 +16,7 @@ constexpr size_t kMessages = 64;
 /** What one sendmmsg call is given. */
 struct TrainQueue::Messages {
   struct alignas(cmsghdr) Control {
-    uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
+    uint8_t bytes[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int))];
   };
   std::array<mmsghdr, kMessages> headers;
   std::array<iovec, kMessages> parts;
@@ -30,17 +30,19 @@ struct TrainQueue::Messages {
     headers[count].msg_hdr.msg_iovlen = 1;
     count++;
   }
-  /** Makes the message added last a train of packets of `size` octets. */
-  void segment(size_t size) {
+  /** Says something about the message added last. */
+  template <typename Value>
+  void control(int level, int type, Value value) {
     msghdr& header = headers[count - 1].msg_hdr;
+    uint8_t* at = controls[count - 1].bytes + header.msg_controllen;
+    cmsghdr about{};
+    about.cmsg_level = level;
+    about.cmsg_type = type;
+    about.cmsg_len = CMSG_LEN(sizeof value);
+    std::memcpy(at, &about, sizeof about);
+    std::memcpy(at + CMSG_LEN(0), &value, sizeof value);
     header.msg_control = controls[count - 1].bytes;
-    header.msg_controllen = sizeof(Control);
-    cmsghdr* control = CMSG_FIRSTHDR(&header);
-    control->cmsg_level = IPPROTO_UDP;
-    control->cmsg_type = kUdpSegment;
-    control->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-    const uint16_t value = static_cast<uint16_t>(size);
-    std::memcpy(CMSG_DATA(control), &value, sizeof value);
+    header.msg_controllen += CMSG_SPACE(sizeof value);
   }
 };
 
@@ -61,29 +63,40 @@ bool TrainQueue::make_room() {
   return used_ + kSuperPacket <= kTrains;
 }
 
-uint8_t* TrainQueue::claim(size_t size) {
-  opens_ = used_ == first_ || !trains_[used_ - 1].accepts(size, whole_trains());
+uint8_t* TrainQueue::claim(size_t size, uint8_t traffic_class) {
+  opens_ = used_ == first_ || !trains_[used_ - 1].accepts(size, traffic_class, whole_trains());
   if (!opens_) return trains_[used_ - 1].tail();
   if (used_ == kTrains) flush();
   return used_ == kTrains ? nullptr : trains_[used_].tail();
 }
 
-void TrainQueue::append(size_t size) {
+void TrainQueue::append(size_t size, uint8_t traffic_class) {
   if (opens_) used_++;
   opens_ = false;
-  trains_[used_ - 1].append(size);
+  trains_[used_ - 1].append(size, traffic_class);
 }
 
 /** Whole trains, or their packets, from the front; as many as one call takes. */
 void TrainQueue::prepare(Messages& messages) {
+  const bool ipv4 = departure_.remote.family() == AF_INET;
+  const auto add = [&](const Train& train, std::span<uint8_t> octets) {
+    messages.add(octets);
+    const int traffic_class = train.traffic_class();
+    if (traffic_class == 0) return;
+    if (ipv4)
+      messages.control(IPPROTO_IP, IP_TOS, traffic_class);
+    else
+      messages.control(IPPROTO_IPV6, IPV6_TCLASS, traffic_class);
+  };
   for (size_t i = first_; i < used_ && messages.count < kMessages; i++) {
     const Train& train = trains_[i];
     if (whole_trains()) {
-      messages.add(train.octets());
-      if (train.packets() > 1) messages.segment(train.packet(0).size());
+      add(train, train.octets());
+      if (train.packets() > 1)
+        messages.control(IPPROTO_UDP, kUdpSegment, static_cast<uint16_t>(train.packet(0).size()));
       continue;
     }
-    for (size_t n = 0; n < train.packets() && messages.count < kMessages; n++) messages.add(train.packet(n));
+    for (size_t n = 0; n < train.packets() && messages.count < kMessages; n++) add(train, train.packet(n));
   }
   if (departure_.connected()) return;
   for (size_t i = 0; i < messages.count; i++) {
@@ -144,10 +157,12 @@ void TrainQueue::drop(int error) {
   }
   const size_t lost = whole_trains() ? train.packets() : 1;
   // EINVAL is how kernels before 6.8 say that a segment exceeds the path MTU.
-  if (error == EMSGSIZE || (error == EINVAL && segmented))
+  if (error == EMSGSIZE || (error == EINVAL && segmented)) {
     counters_.tx_drop_too_big.add(lost);
-  else
+    path_suspect_ = true;
+  } else {
     counters_.tx_drop_send.add_shared(lost);
+  }
   finish(1);
 }
 

@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "../core/counters.hpp"
 #include "../core/train.hpp"
@@ -28,12 +29,15 @@ class TrainQueue {
   /** Makes room for all packets of a super-packet; false while the socket takes no more. */
   bool make_room();
   /** Where a packet of `size` octets is to be sealed to; null when the queue and the socket are full. */
-  uint8_t* claim(size_t size);
+  uint8_t* claim(size_t size, uint8_t traffic_class);
   /** `size` octets were written at the place claimed last. */
-  void append(size_t size);
+  void append(size_t size, uint8_t traffic_class);
 
   /** Sends what is waiting; false while the socket takes no more. */
   bool flush();
+
+  /** Whether, since the last call, the kernel has called a packet too big for the path. */
+  bool take_path_suspect() { return std::exchange(path_suspect_, false); }
 
   /** Where what waits departs through. */
   const DatagramSocket* socket() const { return departure_.socket; }
@@ -55,6 +59,7 @@ class TrainQueue {
   size_t used_ = 0;   // one past the train that packets join
   bool opens_ = false;  // the place claimed last begins a train
   Departure departure_;
+  bool path_suspect_ = false;
   bool segmentation_ = true;  // false once the device has refused to segment
 };
 

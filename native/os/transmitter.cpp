@@ -4,7 +4,9 @@
 
 #include <cerrno>
 
+#include "../core/ecn.hpp"
 #include "../core/ip_packet.hpp"
+#include "../core/mss.hpp"
 
 namespace tunwright {
 
@@ -14,8 +16,13 @@ constexpr int kReadsPerTurn = 64;
 
 }  // namespace
 
-Transmitter::Transmitter(int tun_fd, size_t mtu, TunnelCounters& counters, Arena& arena)
-    : tun_fd_(tun_fd), mtu_(mtu), counters_(counters), buffer_(arena.take(kReadBuffer)), queue_(counters, arena) {}
+Transmitter::Transmitter(int tun_fd, PathWatch& path, bool copy_dscp, TunnelCounters& counters, Arena& arena)
+    : tun_fd_(tun_fd),
+      path_(path),
+      copy_dscp_(copy_dscp),
+      counters_(counters),
+      buffer_(arena.take(kReadBuffer)),
+      queue_(counters, arena) {}
 
 Transmitter::Outcome Transmitter::drain(OutboundSa* sa, uint64_t now_ms) {
   if (sa != nullptr && !queue_.depart_through(sa->departure())) return Outcome::blocked;
@@ -33,35 +40,67 @@ Transmitter::Outcome Transmitter::drain(OutboundSa* sa, uint64_t now_ms) {
       continue;
     }
     sa->counters->last_used_ms.set(now_ms);
-    forward(*sa, buffer_, static_cast<size_t>(length));
+    forward(*sa, buffer_, static_cast<size_t>(length), now_ms);
   }
   return flush() ? Outcome::more : Outcome::blocked;
 }
 
-void Transmitter::forward(OutboundSa& sa, uint8_t* frame, size_t length) {
+bool Transmitter::flush() {
+  const bool empty = queue_.flush();
+  if (queue_.take_path_suspect()) path_.suspect();
+  return empty;
+}
+
+/**
+ * 1. Make the kernel's frame a whole packet, or begin to cut it.
+ * 2. What the path cannot carry although the device let it in (its MTU has just shrunk): fragment or tell the sender.
+ * 3. Seal each packet. The kernel, which routed it, has decremented the TTL; the tunnel is a link and does not again.
+ */
+void Transmitter::forward(OutboundSa& sa, uint8_t* frame, size_t length, uint64_t now_ms) {
   VirtioHeader header;
   if (length <= sizeof header) return counters_.tx_drop_malformed.add(1);
   std::memcpy(&header, frame, sizeof header);
   uint8_t* packet = frame + sizeof header;
   length -= sizeof header;
   const uint8_t next_header = ip_next_header(packet);
-  if (next_header == 0) return counters_.tx_drop_malformed.add(1);
+  const size_t mtu = path_.inner_mtu();
+  if (next_header == 0 || length < kIpv4Header) return counters_.tx_drop_malformed.add(1);
+  const Course course{sa, next_header, outer_traffic_class(traffic_class(packet), copy_dscp_), mtu};
   if (header.gso_type == VirtioHeader::kGsoNone) {
     const bool partial = (header.flags & VirtioHeader::kNeedsChecksum) != 0;
-    clamp_mss(packet, length, mtu_, partial ? L4Checksum::partial : L4Checksum::complete);
+    clamp_mss(packet, length, mtu, partial ? L4Checksum::partial : L4Checksum::complete);
   }
   if (!segmenter_.start(header, packet, length)) return counters_.tx_drop_malformed.add(1);
-  if (segmenter_.largest() > mtu_) return counters_.tx_drop_too_big.add(1);
-  for (Segmenter::Packet piece; segmenter_.next(piece);) seal(sa, piece, next_header);
+  const bool fits = segmenter_.largest() <= mtu;
+  if (!fits && !may_fragment(packet)) return refuse(mtu, now_ms);
+  for (Segmenter::Packet piece; segmenter_.next(piece);) fits ? seal(course, piece) : fragment(course, piece);
 }
 
-void Transmitter::seal(OutboundSa& sa, const Segmenter::Packet& packet, uint8_t next_header) {
+/** One answer for a super-packet: its packets have one sender, and that one knows then. */
+void Transmitter::refuse(size_t mtu, uint64_t now_ms) {
+  Segmenter::Packet packet;
+  if (!segmenter_.next(packet)) return;
+  IcmpError error;
+  packet_too_big(packet.data, packet.length, mtu, error);
+  icmp_.send(error, now_ms);
+  do {
+    counters_.tx_drop_too_big.add(1);
+  } while (segmenter_.next(packet));
+}
+
+void Transmitter::fragment(const Course& course, const Segmenter::Packet& packet) {
+  if (!fragmenter_.start(packet.data, packet.length, course.mtu)) return counters_.tx_drop_malformed.add(1);
+  for (Segmenter::Packet piece; fragmenter_.next(piece);) seal(course, piece);
+}
+
+void Transmitter::seal(const Course& course, const Segmenter::Packet& packet) {
+  OutboundSa& sa = course.sa;
   if (sa.sealer.exhausted()) return counters_.tx_drop_sequence.add(1);
-  uint8_t* place = queue_.claim(esp_size(packet.length));
+  uint8_t* place = queue_.claim(esp_size(packet.length), course.traffic_class);
   if (place == nullptr) return counters_.tx_drop_send.add_shared(1);
-  const size_t sealed = sa.sealer.seal(packet.data, packet.length, next_header, place);
+  const size_t sealed = sa.sealer.seal(packet.data, packet.length, course.next_header, place);
   if (sealed == 0) return counters_.tx_drop_malformed.add(1);
-  queue_.append(sealed);
+  queue_.append(sealed, course.traffic_class);
   counters_.tx_packets.add(1);
   counters_.tx_bytes.add(packet.length);
   sa.counters->packets.add(1);

@@ -3,9 +3,12 @@
 #include <cstdint>
 
 #include "../core/counters.hpp"
+#include "../core/fragmenter.hpp"
 #include "../core/segmenter.hpp"
 #include "arena.hpp"
+#include "icmp_sender.hpp"
 #include "outbound_sa.hpp"
+#include "path_watch.hpp"
 #include "train_queue.hpp"
 
 namespace tunwright {
@@ -19,7 +22,7 @@ class Transmitter {
   static constexpr size_t kReadBuffer = sizeof(VirtioHeader) + 65536 + 64;
   static constexpr size_t kArena = TrainQueue::kArena + kReadBuffer + 256;
 
-  Transmitter(int tun_fd, size_t mtu, TunnelCounters& counters, Arena& arena);
+  Transmitter(int tun_fd, PathWatch& path, bool copy_dscp, TunnelCounters& counters, Arena& arena);
 
   enum class Outcome : uint8_t { drained, more, blocked, failed };
   /**
@@ -29,7 +32,7 @@ class Transmitter {
   Outcome drain(OutboundSa* sa, uint64_t now_ms);
 
   /** Sends what is waiting; false while the socket is full. */
-  bool flush() { return queue_.flush(); }
+  bool flush();
 
   /** The socket that was full. */
   const DatagramSocket* socket() const { return queue_.socket(); }
@@ -38,14 +41,27 @@ class Transmitter {
   int error() const { return error_; }
 
  private:
-  void forward(OutboundSa& sa, uint8_t* frame, size_t length);
-  void seal(OutboundSa& sa, const Segmenter::Packet& packet, uint8_t next_header);
+  /** What the packets cut from one frame have in common. */
+  struct Course {
+    OutboundSa& sa;
+    uint8_t next_header;
+    uint8_t traffic_class;
+    size_t mtu;
+  };
+
+  void forward(OutboundSa& sa, uint8_t* frame, size_t length, uint64_t now_ms);
+  void refuse(size_t mtu, uint64_t now_ms);
+  void fragment(const Course& course, const Segmenter::Packet& packet);
+  void seal(const Course& course, const Segmenter::Packet& packet);
 
   const int tun_fd_;
-  const size_t mtu_;
+  PathWatch& path_;
+  const bool copy_dscp_;
   TunnelCounters& counters_;
   uint8_t* const buffer_;
   Segmenter segmenter_;
+  Fragmenter fragmenter_;
+  IcmpSender icmp_;
   TrainQueue queue_;
   int error_ = 0;
 };

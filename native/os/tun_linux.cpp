@@ -30,7 +30,7 @@ ifreq request_for(const std::string& name) {
 }  // namespace
 
 TunDevice::TunDevice(const std::string& name, int mtu)
-    : fd_(check(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK), "open /dev/net/tun")) {
+    : name_(name), fd_(check(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK), "open /dev/net/tun")) {
   ifreq request = request_for(name);
   request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
   check(::ioctl(fd_.get(), TUNSETIFF, &request), "TUNSETIFF");
@@ -61,6 +61,13 @@ void TunDevice::enable_offloads() {
     udp_segmentation_ = (offloads & kTunUso4) != 0;
     return;
   }
+}
+
+void TunDevice::set_mtu(int mtu) {
+  const FileDescriptor control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request = request_for(name_);
+  request.ifr_mtu = mtu;
+  ::ioctl(control.get(), SIOCSIFMTU, &request);
 }
 
 void TunDevice::set_carrier(bool up) {

@@ -15,11 +15,14 @@ class TunDevice {
   int index() const { return index_; }
   /** The kernel accepts UDP super-packets from us. */
   bool udp_segmentation() const { return udp_segmentation_; }
+  /** What the kernel does not allow is left as it is. */
+  void set_mtu(int mtu);
   void set_carrier(bool up);
 
  private:
   void enable_offloads();
 
+  const std::string name_;
   FileDescriptor fd_;
   int index_ = 0;
   bool udp_segmentation_ = false;

@@ -66,9 +66,10 @@ Tunnel::Tunnel(const TunnelOptions& options, TunnelObserver& observer)
       ike_socket_(kIkePort, options.socket, peer(options, kIkePort)),
       nat_socket_(kNatPort, options.socket, peer(options, kNatPort)),
       esp_socket_(open_raw_esp(options)),
+      path_(options.socket, tun_, static_cast<size_t>(options.mtu)),
       arena_(kArenaSize),
-      transmitter_(tun_.fd(), static_cast<size_t>(options.mtu), *counters_, arena_),
-      receiver_(tun_, static_cast<size_t>(options.mtu), inbound_, *counters_, observer, arena_),
+      transmitter_(tun_.fd(), path_, options.copy_dscp, *counters_, arena_),
+      receiver_(tun_, path_, inbound_, *counters_, observer, arena_),
       wake_(check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       poll_(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {
   watch(poll_.get(), EPOLL_CTL_ADD, wake_.get(), EPOLLIN);
@@ -96,10 +97,10 @@ void Tunnel::remove_inbound(uint32_t spi) {
 
 std::shared_ptr<SaCounters> Tunnel::set_outbound(const SaKeys& keys, Encapsulation encapsulation,
                                                  const SocketAddress& remote) {
-  Departure departure{&nat_socket_, remote};
+  Departure departure{&nat_socket_, remote, encapsulation};
   if (encapsulation == Encapsulation::esp) {
     if (!esp_socket_) throw SystemError(EPERM, "raw ESP socket");
-    departure = {&*esp_socket_, SocketAddress(remote.octets(), 0)};
+    departure = {&*esp_socket_, SocketAddress(remote.octets(), 0), encapsulation};
   }
   auto sa = std::make_unique<OutboundSa>(keys, departure);
   const std::shared_ptr<SaCounters> counters = sa->counters;
@@ -110,10 +111,13 @@ std::shared_ptr<SaCounters> Tunnel::set_outbound(const SaKeys& keys, Encapsulati
 void Tunnel::move_outbound(const SocketAddress& remote) {
   // Only this thread replaces it, and the packet thread destroys only what was replaced.
   if (OutboundSa* sa = outbound_.load(std::memory_order_acquire); sa != nullptr) sa->move(remote);
+  path_.suspect();
+  wake();
 }
 
 void Tunnel::replace_outbound(std::unique_ptr<OutboundSa> sa) {
   retired_outbound_.retire(std::unique_ptr<OutboundSa>(outbound_.exchange(sa.release(), std::memory_order_acq_rel)));
+  path_.suspect();
   wake();
 }
 
@@ -149,7 +153,7 @@ void Tunnel::run() {
 /** One round: wait, let go of removed SAs, then a bounded amount of work per direction. False: errno is fatal. */
 bool Tunnel::turn(const char** failed_call) {
   epoll_event events[5];
-  const int count = ::epoll_wait(poll_.get(), events, 5, -1);
+  const int count = ::epoll_wait(poll_.get(), events, 5, path_.sleep_ms());
   if (count < 0) {
     *failed_call = "epoll_wait";
     return errno == EINTR;
@@ -157,6 +161,8 @@ bool Tunnel::turn(const char** failed_call) {
   retired_inbound_.reclaim();
   retired_outbound_.reclaim();
   const uint64_t now_ms = monotonic_ms();
+  if (path_.look(outbound_.load(std::memory_order_acquire), now_ms))
+    observer_.on_mtu(path_.inner_mtu(), path_.path_mtu());
   for (int i = 0; i < count; i++) {
     if (!serve(events[i].data.fd, events[i].events, now_ms, failed_call)) return false;
   }
@@ -174,6 +180,8 @@ bool Tunnel::serve(int fd, uint32_t ready, uint64_t now_ms, const char** failed_
     receiver_.drain_ike(ike_socket_);
     return true;
   }
+  // An ICMP message came for the socket; receiving takes the error away.
+  if ((ready & EPOLLERR) != 0) path_.suspect();
   if ((ready & EPOLLOUT) != 0 && transmitter_.flush()) watch_blocked(nullptr);
   if (fd == nat_socket_.fd()) return received(receiver_.drain_nat(nat_socket_, now_ms), failed_call);
   return received(receiver_.drain_esp(*esp_socket_, now_ms), failed_call);

@@ -12,6 +12,7 @@
 #include "../core/sa_table.hpp"
 #include "arena.hpp"
 #include "outbound_sa.hpp"
+#include "path_watch.hpp"
 #include "raw_esp_linux.hpp"
 #include "receiver.hpp"
 #include "transmitter.hpp"
@@ -25,10 +26,8 @@ struct TunnelOptions {
   int mtu;
   SocketOptions socket;
   std::vector<uint8_t> remote_address;  // 4 or 16 octets; empty: a responder
+  bool copy_dscp = false;               // the outer header shows the inner one's DSCP
 };
-
-/** How ESP travels: in UDP on port 4500 (RFC 3948) or right on IP (protocol 50). */
-enum class Encapsulation : uint8_t { udp, esp };
 
 /**
  * One tunnel: a TUN device, UDP ports 500 and 4500, IP protocol 50, and a thread that moves packets between them.
@@ -81,6 +80,7 @@ class Tunnel {
   UdpSocket ike_socket_;
   UdpSocket nat_socket_;
   std::optional<RawEspSocket> esp_socket_;  // none without CAP_NET_RAW
+  PathWatch path_;
   Arena arena_;
   SaTable inbound_;
   std::atomic<OutboundSa*> outbound_{nullptr};

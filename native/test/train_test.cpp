@@ -17,10 +17,10 @@ TEST("train: a uniform one takes equal sizes, one shorter at the end, and no mor
       const size_t next = check::below(40) == 0 ? 1 + check::below(2000) : size;
       const size_t length = train.octets().size();
       const bool fits = packets == 0 || (!ended && next <= train.packet(0).size() && packets < 64 && length + next <= 65507);
-      EXPECT(train.accepts(next, true) == fits);
+      EXPECT(train.accepts(next, 0, true) == fits);
       if (!fits) continue;
       EXPECT(train.tail() == buffer.data() + length);
-      train.append(next);
+      train.append(next, 0);
       packets++;
       ended = next < train.packet(0).size();
     }
@@ -35,9 +35,9 @@ TEST("train: packets of any size leave from the front, in order and whole") {
     std::deque<std::vector<uint8_t>> waiting;
     for (int i = 0; i < 200; i++) {
       const auto packet = check::octets(1 + check::below(3000));
-      if (train.accepts(packet.size(), false)) {
+      if (train.accepts(packet.size(), 2, false)) {
         std::copy(packet.begin(), packet.end(), train.tail());
-        train.append(packet.size());
+        train.append(packet.size(), 2);
         waiting.push_back(packet);
       }
       const size_t leaving = check::below(4);
@@ -54,6 +54,14 @@ TEST("train: packets of any size leave from the front, in order and whole") {
       EXPECT(train.octets().size() == total);
     }
     train.clear();
-    EXPECT(train.packets() == 0 && train.accepts(65507, true) && !train.accepts(65508, true));
+    EXPECT(train.packets() == 0 && train.accepts(65507, 2, true) && !train.accepts(65508, 2, true));
   }
+}
+
+TEST("train: takes no packet of another traffic class") {
+  std::vector<uint8_t> buffer(Train::kCapacity);
+  Train train(buffer.data());
+  train.append(100, 0x02);
+  for (const bool uniform : {false, true}) EXPECT(train.accepts(100, 0x02, uniform) && !train.accepts(100, 0x03, uniform));
+  EXPECT(train.traffic_class() == 0x02);
 }

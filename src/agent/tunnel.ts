@@ -65,6 +65,8 @@ interface Open {
   readonly kind: 'open';
   readonly localAddress: IpAddress;
   readonly device: DataPlaneTunnel;
+  /** Octets of the largest inner packet. */
+  mtu: number;
   readonly connection: IkeConnection;
   readonly reactor: Reactor<IkeInput, IkeOutput>;
   readonly children: InstalledChild[];
@@ -107,6 +109,10 @@ export class Tunnel {
 
   get device(): DataPlaneTunnel | undefined {
     return this.#state.kind === 'open' ? this.#state.device : undefined;
+  }
+  /** Octets of the largest packet that fits; less than configured while the path carries less. */
+  get mtu(): number {
+    return this.#state.kind === 'open' ? this.#state.mtu : this.spec.link.mtu;
   }
   get localAddress(): IpAddress | undefined {
     return this.#state.kind === 'open' ? this.#state.localAddress : undefined;
@@ -199,6 +205,7 @@ export class Tunnel {
         mark: OUTER_MARK,
         device: this.spec.wan.interface,
         replayWindow: this.spec.link.ipsec.replayWindow,
+        copyDscp: this.spec.link.ipsec.copyDscp,
       },
       (event) => this.#onDeviceEvent(device, event),
     );
@@ -219,6 +226,7 @@ export class Tunnel {
         kind: 'open',
         localAddress,
         device,
+        mtu: this.spec.link.mtu,
         connection,
         reactor,
         children: [],
@@ -307,12 +315,21 @@ export class Tunnel {
       state.reactor.feed({ kind: 'datagram', localPort: event.localPort, from: event.from, bytes: event.message });
       return;
     }
+    if (event.kind === 'mtu') return this.#onMtu(state, event.mtu, event.pathMtu);
     this.#close(
       state,
       'ike',
       `the packet path of ${this.spec.interface} stopped: ${event.message}`,
       this.#deps.clock.now(),
     );
+  }
+
+  #onMtu(open: Open, mtu: number, pathMtu: number): void {
+    open.mtu = mtu;
+    const { interface: device, endpoint, link } = this.spec;
+    const what = `the path to ${formatIp(endpoint)} carries ${pathMtu} octets: packets in ${device} may have ${mtu}`;
+    if (mtu === link.mtu) this.#deps.log.add('info', 'path-mtu', `${what} again, as configured`, this.spec.name);
+    else this.#deps.log.add('warn', 'path-mtu', `${what} instead of ${link.mtu}`, this.spec.name);
   }
 
   #close(open: Open, layer: 'wan' | 'ike', reason: string, now: Instant): void {

@@ -73,6 +73,7 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
       lifetimeOctets: ipsec.lifetime_bytes,
       lifetimePackets: ipsec.lifetime_packets,
       replayWindow: ipsec.replay_window,
+      copyDscp: ipsec.copy_dscp,
       esn: ipsec.esn,
       acceptPfs: ipsec.accept_pfs?.map((group) => PFS_GROUPS[group]),
     },

@@ -146,6 +146,7 @@ const link = z.strictObject({
       lifetime_bytes: octets('what an ESP SA may carry in one direction', '1MB', '1PB', '100GB').optional(),
       lifetime_packets: integer('how many packets an ESP SA may carry in one direction', 1_000, 1e15, 1e9).optional(),
       replay_window: z.literal(REPLAY_WINDOWS).default(4_096),
+      copy_dscp: z.boolean().default(false),
       esn: z.enum(['offer', 'require', 'off']).default('offer'),
       accept_pfs: list(keysOf(PFS_GROUPS))
         .meta({ examples: [['ecp384', 'ecp256']] })

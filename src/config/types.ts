@@ -107,6 +107,8 @@ export interface LinkConfig {
     readonly lifetimeOctets: number | undefined;
     readonly lifetimePackets: number | undefined;
     readonly replayWindow: number;
+    /** Outer packets show the DSCP of the inner ones. */
+    readonly copyDscp: boolean;
     readonly esn: 'offer' | 'require' | 'off';
     /** PFS groups that Microsoft's own rekey may use besides those of `suite`; undefined: every group that we speak. */
     readonly acceptPfs: readonly (14 | 19 | 20 | 24 | 'none')[] | undefined;

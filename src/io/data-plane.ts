@@ -12,7 +12,7 @@ import {
 export interface DataPlaneOptions {
   /** Name of the TUN device, at most 15 characters. */
   readonly interface: string;
-  /** Octets of the largest inner packet. */
+  /** Octets of the largest inner packet; less while the path to the peer carries less. */
   readonly mtu: number;
   readonly localAddress: IpAddress;
   /** Left out by a responder: it answers whoever comes. */
@@ -23,11 +23,15 @@ export interface DataPlaneOptions {
   readonly device?: string | undefined;
   /** Packets; 64 to 65536, a power of two. */
   readonly replayWindow: number;
+  /** Outer packets show the DSCP of the inner ones. */
+  readonly copyDscp?: boolean;
 }
 
 export type DataPlaneEvent =
   /** `message` is without the non-ESP marker. */
   | { readonly kind: 'ike'; readonly localPort: 500 | 4500; readonly from: Endpoint; readonly message: Uint8Array }
+  /** From now on packets up to `mtu` octets fit, because the path to the peer carries `pathMtu`; the device follows. */
+  | { readonly kind: 'mtu'; readonly mtu: number; readonly pathMtu: number }
   /** No packet moves any more: close the tunnel. `message` is a sentence for the operator. */
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
@@ -75,7 +79,7 @@ export function openTunnel(
   options: DataPlaneOptions,
   onEvent: (event: DataPlaneEvent) => void,
 ): DataPlaneTunnel {
-  const { mark, device, remoteAddress } = options;
+  const { mark, device, remoteAddress, copyDscp = false } = options;
   const native = explained(options, () =>
     addon.openTunnel(
       {
@@ -85,6 +89,7 @@ export function openTunnel(
         ...(remoteAddress === undefined ? {} : { remoteAddress: remoteAddress.bytes }),
         ...(mark === undefined ? {} : { mark }),
         ...(device === undefined ? {} : { device }),
+        copyDscp,
       },
       (event) => onEvent(translate(event, options)),
     ),
@@ -133,6 +138,7 @@ function translate(event: NativeTunnelEvent, options: DataPlaneOptions): DataPla
   if (event.kind === 'failed') {
     return { kind: 'failed', code: event.code, message: explain(event.code, event.syscall, options) };
   }
+  if (event.kind === 'mtu') return event;
   const { localPort, message, remotePort: port } = event;
   return { kind: 'ike', localPort, from: { address: ipFromBytes(event.remoteAddress), port }, message };
 }

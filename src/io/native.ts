@@ -69,10 +69,13 @@ export interface NativeTcpOptions extends NativeSocketOptions {
 export interface NativeTunnelOptions extends NativeSocketOptions {
   /** Device name, at most 15 characters. */
   readonly interface: string;
+  /** Octets of the largest inner packet; less while the path to the peer carries less. */
   readonly mtu: number;
   readonly localAddress: Uint8Array;
   /** Connects the UDP sockets to this peer; left out by a responder, which learns its peer. */
   readonly remoteAddress?: Uint8Array;
+  /** The outer header shows the inner one's DSCP; left out: it is zero. ECN is always carried across (RFC 6040). */
+  readonly copyDscp?: boolean;
 }
 
 export interface NativeSa {
@@ -127,6 +130,8 @@ export interface NativeTunnel {
 
 export type NativeTunnelEvent =
   | { kind: 'ike'; localPort: 500 | 4500; remoteAddress: Uint8Array; remotePort: number; message: Uint8Array }
+  /** The tunnel's MTU, and the device's with it, follows the path's; octets. */
+  | { kind: 'mtu'; mtu: number; pathMtu: number }
   /** The kernel refused something for good; the tunnel no longer moves packets. */
   | { kind: 'failed'; code: string; syscall: string };
 
@@ -159,6 +164,7 @@ export const TUNNEL_COUNTERS = [
   'rx_drop_replay',
   'rx_drop_auth',
   'rx_drop_malformed',
+  'rx_drop_policy',
   'rx_drop_tun',
   'rx_dummy',
   'ike_rx',

@@ -21,6 +21,7 @@ export interface TunnelEndOptions {
   readonly responder: boolean;
   /** `udp` unless given. */
   readonly encapsulation?: 'udp' | 'esp';
+  readonly copyDscp?: boolean;
   readonly inbound: StaticSa;
   readonly outbound: StaticSa;
 }

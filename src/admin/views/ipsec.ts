@@ -33,7 +33,7 @@ function saView(agent: Agent, path: Path, child: InstalledChild): SaView {
     packets: { in: Number(inbound.packets), out: Number(outbound.packets) },
     drops: drops(path, child),
     encap: pair.encapsulation,
-    mtu: path.spec.link.mtu,
+    mtu: path.tunnel.mtu,
   };
 }
 

@@ -117,6 +117,7 @@ export class ResponderTunnel {
   }
 
   #onDeviceEvent(event: DataPlaneEvent): void {
+    if (event.kind === 'mtu') return;
     if (event.kind === 'failed') return this.#deps.report('failed', event.message);
     const { localPort, from, message: bytes } = event;
     this.#serving?.reactor.feed({ kind: 'datagram', localPort, from, bytes });

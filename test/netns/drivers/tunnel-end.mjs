@@ -29,6 +29,7 @@ const tunnel = addon.openTunnel(
     mtu: options.mtu,
     localAddress: address(options.local),
     ...(options.responder ? {} : { remoteAddress: remote }),
+    copyDscp: options.copyDscp ?? false,
   },
   (event) => say({ event: event.kind === 'ike' ? { ...event, ...texts(event) } : event }),
 );

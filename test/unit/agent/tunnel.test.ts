@@ -53,6 +53,31 @@ describe('Tunnel', () => {
     ]);
   });
 
+  it('tells the operator, once, that the path carries less than configured, and when it does again', async () => {
+    const { addon, log, run, tunnel } = setUp();
+    await run(2);
+    const before = log.after(0).length;
+    expect(tunnel.mtu).toBe(1380);
+    addon.last.emit({ kind: 'mtu', mtu: 1338, pathMtu: 1400 });
+    await run(1);
+    expect(tunnel.mtu).toBe(1338);
+    addon.last.emit({ kind: 'mtu', mtu: 1380, pathMtu: 1500 });
+    await run(1);
+    expect(tunnel.mtu).toBe(1380);
+    expect(log.after(0).slice(before)).toMatchObject([
+      {
+        kind: 'path-mtu',
+        level: 'warn',
+        message: 'the path to 198.51.100.20 carries 1400 octets: packets in tw0 may have 1338 instead of 1380',
+      },
+      {
+        kind: 'path-mtu',
+        level: 'info',
+        message: 'the path to 198.51.100.20 carries 1500 octets: packets in tw0 may have 1380 again, as configured',
+      },
+    ]);
+  });
+
   it('says DELETE when it stops, and is gone for good', async () => {
     const { calls, far, run, tunnel } = setUp();
     await run(2);

@@ -40,6 +40,7 @@ describe('the documented example', () => {
           lifetimeOctets: undefined,
           lifetimePackets: undefined,
           replayWindow: 4096,
+          copyDscp: false,
           esn: 'offer',
           acceptPfs: undefined,
         },

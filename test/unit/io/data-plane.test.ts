@@ -61,7 +61,7 @@ describe('openTunnel', () => {
     expect(counters.drop_replay).toBe(5n);
   });
 
-  it('passes IKE messages on with their source, and failures as sentences', () => {
+  it('passes on IKE messages with their source, the MTU, and failures as sentences', () => {
     const events: DataPlaneEvent[] = [];
     let emit: (event: NativeTunnelEvent) => void = () => undefined;
     const open: NativeAddon['openTunnel'] = (_, onEvent) => {
@@ -71,9 +71,11 @@ describe('openTunnel', () => {
     openTunnel({ openTunnel: open } as NativeAddon, OPTIONS, (event) => events.push(event));
     const message = Uint8Array.of(1, 2, 3);
     emit({ kind: 'ike', localPort: 4500, remoteAddress: Uint8Array.of(192, 0, 2, 2), remotePort: 4500, message });
+    emit({ kind: 'mtu', mtu: 1338, pathMtu: 1400 });
     emit({ kind: 'failed', code: 'ENODEV', syscall: 'read tun' });
     expect(events).toEqual([
       { kind: 'ike', localPort: 4500, from: { address: ip('192.0.2.2'), port: 4500 }, message },
+      { kind: 'mtu', mtu: 1338, pathMtu: 1400 },
       { kind: 'failed', code: 'ENODEV', message: 'The TUN device tw0 was removed by another program.' },
     ]);
   });
