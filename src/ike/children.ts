@@ -10,6 +10,7 @@ import type { PeersHalf } from './exchanges/followup-ke.ts';
 import { isLower, lowestNonce } from './keymat.ts';
 import {
   BUSY_RETRY_MS,
+  CONFIRM_MS,
   DRAIN_MS,
   FOLLOWUP_MS,
   jitter,
@@ -39,6 +40,8 @@ interface Member {
   /** That the peer narrowed its selectors; empty for no. */
   readonly narrowed: string;
   phase: Phase;
+  /** The peer has it for sure: before, a DELETE would tell it nothing, and our answer would then set up a dead one. */
+  known: boolean;
   /** A successor exists: nobody rekeys this one again. */
   replaced: boolean;
   wantsRekey: boolean;
@@ -47,6 +50,13 @@ interface Member {
   /** What ended its lifetime while a rekey was under way: it lives on for a little, once. */
   overtime: Spent | undefined;
   failures: number;
+}
+
+/** Our request under way: the rekey of one, or, without `spiIn`, a new one. */
+interface Asking {
+  readonly spiIn: number | undefined;
+  /** What the peer's own rekey of the same one made meanwhile. */
+  rival?: { readonly member: Member; readonly lowest: Uint8Array };
 }
 
 /** What to ask the peer next. */
@@ -60,11 +70,12 @@ const REPLACED = 'replaced by a rekey';
 type Where = Pick<EspSaPair, 'encapsulation' | 'remote'>;
 type ChildOutput = Extract<IkeOutput, { readonly kind: `child-${string}` }>;
 type Created = Extract<Outcome, { readonly kind: 'child-created' }>;
+type Deleted = Extract<Outcome, { readonly kind: 'child-deleted' }>;
 type Refused = Extract<Outcome, { readonly kind: 'child-refused' }>;
 /** What of a lifetime is used up: a volume in words, or time. */
 type Spent = string | 'time';
 
-type TimerName = 'create' | 'followup' | `${'soft' | 'volume' | 'hard' | 'drain'} ${number}`;
+type TimerName = 'create' | 'followup' | `${'soft' | 'volume' | 'hard' | 'confirm' | 'drain'} ${number}`;
 
 /**
  * The CHILD_SAs of one tunnel: which one carries traffic, which ones come and go, and when each is rekeyed. Outlives
@@ -78,10 +89,13 @@ export class ChildSas {
   readonly #timers = new TimerTable<TimerName>();
   readonly #out: ChildOutput[] = [];
   #sending: Member | undefined;
-  /** Our rekey under way, and what the peer's own rekey of the same SA made meanwhile. */
-  #rekeying: { readonly spiIn: number; rival?: { readonly member: Member; readonly lowest: Uint8Array } } | undefined;
+  /** The tunnel ends: what exchanges under way still bring comes too late. */
+  #over = false;
+  #asking: Asking | undefined;
   /** What the peer began and has not finished, RFC 9370 §2.2.4. */
   #awaited: PeersHalf | undefined;
+  /** Outbound SPIs that the peer deleted under our request, before its answer told us of them. */
+  readonly #stillborn = new Set<number>();
   /** Why the last rekey failed, until one succeeds. */
   rekeyError: string | undefined;
 
@@ -117,6 +131,10 @@ export class ChildSas {
     return this.#sending?.allowance.left(what);
   }
 
+  get count(): number {
+    return this.#members.length;
+  }
+
   get full(): boolean {
     return this.#members.filter(({ phase }) => phase !== 'draining').length >= MAX_CHILDREN;
   }
@@ -146,9 +164,10 @@ export class ChildSas {
     this.#timers.set(soft, earliest(this.#timers.get(soft), proofAt) ?? proofAt);
   }
 
-  /** Our rekey of this one is on its way. */
-  rekeyBegun(spiIn: number): void {
-    this.#rekeying = { spiIn };
+  /** Our request is on its way: the rekey of this one, or for a new one. */
+  asked(spiIn: number | undefined): void {
+    this.#asking = { spiIn };
+    this.#stillborn.clear();
   }
 
   /** The peer's first half is done. It forgets the rest if it loses a collision, so it is not awaited for long. */
@@ -162,14 +181,16 @@ export class ChildSas {
     const rival = this.#rivalOf(replaces);
     const loses = rival !== undefined && isLower(lowestNonce(nonces), rival.lowest);
     // Should the peer not finish its own, ours begins anew.
-    if (loses) this.#rekeying = undefined;
+    if (loses) this.#asking = undefined;
     else this.#forgetAwaited();
     return !loses;
   }
 
   createdByUs({ terms, nonces, replaces, remark }: Created, where: Where, now: Instant): void {
+    if (this.#over) return;
     const rival = this.#rivalOf(replaces);
-    this.#rekeying = undefined;
+    this.#asking = undefined;
+    if (this.#stillborn.has(terms.spiOut)) return this.#onStillborn(replaces, now);
     this.rekeyError = undefined;
     // RFC 7296 §2.8.1: of two rekeys at once, the one with the lowest of the four nonces goes, deleted by whoever began it.
     if (rival !== undefined && isLower(lowestNonce(nonces), rival.lowest)) {
@@ -185,15 +206,17 @@ export class ChildSas {
   }
 
   createdByPeer({ terms, nonces, replaces, remark }: Created, where: Where, now: Instant): void {
+    if (this.#over) return;
     this.#forgetAwaited();
     const old = this.#find(replaces) ?? this.#sending;
-    if (old === undefined) return this.#use(this.#add(terms, where, 'in-use', now, remark));
-    const member = this.#add(terms, where, 'unconfirmed', now, remark);
+    const member = this.#add(terms, where, old === undefined ? 'in-use' : 'unconfirmed', now, remark);
+    member.known = false;
+    if (old === undefined) return this.#use(member);
     this.#out.push({ kind: 'child-inbound', child: member.child.pair, suite: terms.suite });
     this.rekeyError = undefined;
     this.#replaced(old);
-    if (this.#rekeying !== undefined && this.#rekeying.spiIn === replaces)
-      this.#rekeying.rival = { member, lowest: lowestNonce(nonces) };
+    if (this.#asking !== undefined && this.#asking.spiIn === old.spiIn)
+      this.#asking.rival = { member, lowest: lowestNonce(nonces) };
     // Not a rekey, so the peer will not delete the old one; nor does a tunnel need two.
     if (replaces === undefined) {
       old.overtime = 'time';
@@ -203,7 +226,7 @@ export class ChildSas {
 
   /** `fatal`: there is no CHILD_SA and the peer does not want one. */
   refused({ cause, replaces, reason }: Refused, now: Instant): 'fatal' | 'retry' {
-    this.#rekeying = undefined;
+    this.#asking = undefined;
     if (replaces === undefined) {
       if (cause === 'temporary') this.#timers.set('create', after(now, jitter(this.#random, BUSY_RETRY_MS)));
       return cause === 'temporary' ? 'retry' : 'fatal';
@@ -222,8 +245,17 @@ export class ChildSas {
     return 'retry';
   }
 
+  /** The peer deleted what its answer, which came late, was about. */
+  #onStillborn(replaces: number | undefined, now: Instant): void {
+    const old = this.#find(replaces);
+    if (old === undefined) return this.#timers.set('create', after(now, jitter(this.#random, BUSY_RETRY_MS)));
+    old.wantsRekey = false;
+    this.#timers.set(`soft ${old.spiIn}`, after(now, rekeyRetryMs(this.#random, old.failures++)));
+  }
+
   /** Gone at the peer. What it sent before may still arrive, so the inbound half stays a while where another SA took over. */
-  deleted(spisIn: readonly number[], reason: string, now: Instant): void {
+  deleted({ spisIn, unknown, reason }: Deleted, now: Instant): void {
+    for (const spiOut of unknown) if (this.#stillborn.size < MAX_CHILDREN) this.#stillborn.add(spiOut);
     for (const spiIn of spisIn) {
       const member = this.#find(spiIn);
       if (member === undefined || member.phase === 'draining') continue;
@@ -231,6 +263,7 @@ export class ChildSas {
       member.phase = 'draining';
       if (member === this.#sending && !this.#switchOver()) {
         this.#remove(member, reason);
+        this.#expectConfirmation(now);
         continue;
       }
       this.#timers.set(`drain ${spiIn}`, after(now, DRAIN_MS));
@@ -247,14 +280,17 @@ export class ChildSas {
     this.#out.push({ kind: 'child-moved', remote });
   }
 
-  /** ESP arrived on this one: the peer sends on it, so it also receives on it. */
-  trafficOn(spiIn: number): void {
+  /** The peer has this one: ESP came on it, or it went on after the exchange that made it. */
+  peerHas(spiIn: number): void {
     const member = this.#find(spiIn);
-    if (member?.phase === 'unconfirmed') this.#confirm(member);
+    if (member === undefined) return;
+    member.known = true;
+    if (member.phase === 'unconfirmed') this.#confirm(member);
   }
 
-  /** All of them, without a word to the peer. */
-  clear(reason: string): void {
+  /** All of them go, without a word to the peer, and none comes any more. */
+  end(reason: string): void {
+    this.#over = true;
     // The one in use last: until then the tunnel has somewhere to send to.
     const others = this.#members.filter((member) => member !== this.#sending);
     for (const member of [...others, ...this.#members.filter((m) => m === this.#sending)]) this.#remove(member, reason);
@@ -267,7 +303,8 @@ export class ChildSas {
   /** What a REKEY_SA for the SA that we send to with `spiOut` would replace. */
   replaceable(spiOut: number): ReplacedChild {
     const member = this.#members.find((m) => m.child.pair.outbound.spi === spiOut && m.phase !== 'draining');
-    if (member === undefined) return { kind: 'unknown' };
+    // What the peer made for the request that we are asking comes to be known only with its answer.
+    if (member === undefined) return { kind: this.#asking === undefined ? 'unknown' : 'unsure' };
     return member.replaced || member.phase === 'leaving' || member.phase === 'redundant'
       ? { kind: 'going' }
       : { kind: 'found', spiIn: member.spiIn };
@@ -283,18 +320,24 @@ export class ChildSas {
 
   /** The one exchange that is due now, if any; asked whenever the window is free. */
   nextTask(): ChildTask | undefined {
-    const leaving = this.#members.find(({ phase }) => phase === 'leaving');
+    const leaving = this.#members.find(({ phase, known }) => phase === 'leaving' && known);
     if (leaving !== undefined) return { kind: 'delete', spiIn: leaving.spiIn };
     const sending = this.#sending;
-    if (sending?.wantsRekey && !sending.replaced && this.#awaited?.replaces !== sending.spiIn)
+    if (sending?.wantsRekey && !sending.replaced && sending.known && this.#awaited?.replaces !== sending.spiIn)
       return { kind: 'rekey', spiIn: sending.spiIn };
-    const wanted = this.#config.role === 'initiator' && sending === undefined && this.#awaited === undefined;
+    const coming = this.#awaited !== undefined || this.#unconfirmed !== undefined;
+    const wanted = this.#config.role === 'initiator' && sending === undefined && !coming;
     return wanted && this.#timers.get('create') === undefined ? { kind: 'create' } : undefined;
   }
 
   /** The SA in use gets a successor as soon as the window is free. */
   rekeyNow(): void {
     if (this.#sending !== undefined) this.#sending.wantsRekey = true;
+  }
+
+  /** The SA in use goes as soon as the window is free; what a rekey made of it takes over. */
+  deleteNow(): void {
+    if (this.#sending !== undefined) this.#leave(this.#sending);
   }
 
   /** The peer says that it does not have this one: if so, it refuses the rekey, and a new one follows. */
@@ -326,6 +369,7 @@ export class ChildSas {
       if (member === undefined) continue;
       if (name === 'soft') member.wantsRekey = true;
       if (name === 'volume') this.#planVolumeRekey(member, now);
+      if (name === 'confirm') this.peerHas(member.spiIn);
       if (name === 'drain') this.#remove(member, REPLACED);
       if (name === 'hard') end = this.#onHardLimit(member, member.overtime ?? 'time', now) ?? end;
     }
@@ -343,14 +387,16 @@ export class ChildSas {
   }
 
   #onHardLimit(member: Member, spent: Spent, now: Instant): string | undefined {
-    if (member === this.#sending) {
+    if (member === this.#sending && !this.#switchOver()) {
       if (this.#isBeingReplaced(member) && member.overtime === undefined) {
         member.overtime = spent;
         this.#timers.set(`hard ${member.spiIn}`, after(now, OVERTIME_MS));
         return undefined;
       }
-      member.phase = 'leaving';
-      if (!this.#switchOver()) return this.#describeEnd(spent);
+      const unconfirmed = this.#unconfirmed;
+      if (unconfirmed === undefined) return this.#describeEnd(spent);
+      // A peer that did not get our answer by now is dead, and IKE finds out.
+      this.#confirm(unconfirmed);
     }
     this.#leave(member);
     return undefined;
@@ -364,12 +410,12 @@ export class ChildSas {
 
   /** Our rekey of it is due or under way, or the peer's is and may not have reached the peer yet. */
   #isBeingReplaced({ spiIn, replaced, wantsRekey }: Member): boolean {
-    return replaced || wantsRekey || this.#rekeying?.spiIn === spiIn || this.#awaited?.replaces === spiIn;
+    return replaced || wantsRekey || this.#asking?.spiIn === spiIn || this.#awaited?.replaces === spiIn;
   }
 
   /** The peer's rekey of the same SA as ours, done or half done, by its lowest nonce. */
   #rivalOf(replaces: number | undefined): { readonly member?: Member; readonly lowest: Uint8Array } | undefined {
-    const made = this.#rekeying?.rival;
+    const made = this.#asking?.rival;
     if (made !== undefined && this.#members.includes(made.member) && made.member.phase !== 'draining') return made;
     const half = this.#awaited;
     const isSame = half !== undefined && replaces !== undefined && half.replaces === replaces;
@@ -397,6 +443,7 @@ export class ChildSas {
       allowance,
       narrowed,
       phase,
+      known: true,
       replaced: false,
       wantsRekey: false,
       volumeDue: false,
@@ -426,10 +473,20 @@ export class ChildSas {
 
   /** Away from an SA that ends, to the newest that the peer has as well. */
   #switchOver(): boolean {
-    const next = this.#members.findLast(({ phase }) => phase === 'in-use' || phase === 'unconfirmed');
+    const next = this.#members.findLast((member) => member.phase === 'in-use' && member !== this.#sending);
     if (next === undefined) return false;
     this.#confirm(next);
     return true;
+  }
+
+  get #unconfirmed(): Member | undefined {
+    return this.#members.findLast(({ phase }) => phase === 'unconfirmed');
+  }
+
+  /** There is nothing to send on but an SA that the peer may not have yet; a peer that stays silent has it. */
+  #expectConfirmation(now: Instant): void {
+    const member = this.#unconfirmed;
+    if (member !== undefined) this.#timers.set(`confirm ${member.spiIn}`, after(now, CONFIRM_MS));
   }
 
   #replaced(member: Member): void {
@@ -457,7 +514,7 @@ export class ChildSas {
   }
 
   #stopTimers({ spiIn }: Member): void {
-    for (const name of ['soft', 'volume', 'hard', 'drain'] as const) this.#timers.stop(`${name} ${spiIn}`);
+    for (const name of ['soft', 'volume', 'hard', 'confirm', 'drain'] as const) this.#timers.stop(`${name} ${spiIn}`);
   }
 }
 

@@ -13,6 +13,7 @@ import { Opening } from './opening.ts';
 import { isZeroIkeSpi } from './spi.ts';
 import { Strangers } from './strangers.ts';
 import { classic, describeIkeSuite } from './suites.ts';
+import { DEPARTED_MS } from './timing.ts';
 import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeInput, IkeOutput, IkeView } from './types.ts';
 import { hasRightLength } from './wire/header.ts';
 import { ExchangeType } from './wire/iana.ts';
@@ -34,6 +35,17 @@ export type ConnectionDropReason =
   | 'wrong-source'
   | 'not-running';
 
+/** How many of each a connection holds. At rest: one, none, none and one. */
+export interface IkeCensus {
+  /** In use, about to take over, or saying goodbye. */
+  readonly ikeSas: number;
+  readonly halfOpen: number;
+  /** Ended, and kept for its last answer. */
+  readonly departed: number;
+  /** With those that drain. */
+  readonly childSas: number;
+}
+
 /**
  * The owner of one wanted IKE SA. As initiator it connects, and connects again for ever: at once after a loss, then
  * with growing waits. As responder it admits strangers and lets the one that authenticates replace its predecessor.
@@ -47,7 +59,7 @@ export class IkeConnection {
   readonly #acceptor: Acceptor;
   readonly #attempts: Attempts;
   readonly #out: IkeOutput[] = [];
-  readonly #timers = new TimerTable<'retry' | 'rivals'>();
+  readonly #timers = new TimerTable<'retry' | 'rivals' | 'departed'>();
   readonly #drops = new Map<ConnectionDropReason, number>();
   #mode: Mode = 'idle';
   /** Initiator: the attempt or the SA in use. Responder: the SA in use. */
@@ -98,6 +110,9 @@ export class IkeConnection {
       case 'rekey':
         this.#current?.rekey(input.what, now);
         break;
+      case 'delete':
+        this.#current?.delete(input.what, now);
+        break;
       case 'timeout':
         this.#onTimeout(now);
         break;
@@ -132,6 +147,18 @@ export class IkeConnection {
   /** Datagrams dropped so far, by reason. */
   get drops(): ReadonlyMap<ConnectionDropReason, number> {
     return this.#drops;
+  }
+
+  /** All SAs that are held, for a leak to show. */
+  get census(): IkeCensus {
+    const halfOpen = this.#strangers.size;
+    const departed = this.#departed.length;
+    return {
+      ikeSas: this.#sas().length - halfOpen - departed,
+      halfOpen,
+      departed,
+      childSas: this.#current?.childCount ?? 0,
+    };
   }
 
   #stateName(): IkeView['state'] {
@@ -175,15 +202,18 @@ export class IkeConnection {
 
   #stopped(): void {
     this.#mode = 'stopped';
+    this.#others = [];
     this.#departed = [];
     this.#out.push({ kind: 'stopped' });
   }
 
   #onTimeout(now: Instant): void {
     for (const sa of this.#sas()) sa.timeout(now);
-    const due = this.#timers.expired(now);
-    if (due.includes('rivals')) this.#startRivals(now);
-    if (due.includes('retry')) this.#connect(now);
+    for (const name of this.#timers.expired(now)) {
+      if (name === 'rivals') this.#startRivals(now);
+      if (name === 'retry') this.#connect(now);
+      if (name === 'departed') this.#departed = [];
+    }
   }
 
   // --- datagrams
@@ -362,6 +392,7 @@ export class IkeConnection {
 
   #onClosed(sa: IkeSa, end: IkeSaEnd, reason: string, now: Instant): void {
     this.#departed = [...this.#departed, sa].slice(-MAX_DEPARTED);
+    this.#timers.set('departed', after(now, DEPARTED_MS));
     if (this.#others.includes(sa)) {
       this.#others = this.#others.filter((other) => other !== sa);
       return;
@@ -371,7 +402,6 @@ export class IkeConnection {
     const wasCurrent = this.#current === sa;
     if (wasCurrent) {
       this.#current = undefined;
-      this.#others = [];
       this.#startRivals(now);
     }
     if (this.#mode === 'stopping' && wasCurrent) return this.#stopped();

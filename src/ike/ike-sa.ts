@@ -55,6 +55,8 @@ export class IkeSa {
   #state: IkeSaState = { kind: 'initial' };
   /** It ends because the peer narrowed the selectors of the first CHILD_SA. */
   #narrowed = false;
+  /** Our inbound SPI of the CHILD_SA that the peer's last request made. */
+  #madeForPeer: number | undefined;
   /** While standby: that of the IKE SA which this one may replace. */
   #heirOf: Succession | undefined;
 
@@ -122,6 +124,11 @@ export class IkeSa {
     return this.#state.kind === 'standby';
   }
 
+  /** CHILD_SAs of the tunnel, with those that drain. */
+  get childCount(): number {
+    return this.#children.count;
+  }
+
   /** Feeds one message that `matches`; a value says why it was dropped. */
   receive(message: IkeMessage, datagram: Datagram, now: Instant): DropReason | undefined {
     const { response, fromInitiator } = message.header;
@@ -134,7 +141,7 @@ export class IkeSa {
     this.#markAlive(now);
     this.#liveness.heardTraffic();
     if (this.#mapping.espReceived(now)) this.#out.postponeKeepalive(now);
-    if (spiIn !== undefined) this.#children.trafficOn(spiIn);
+    if (spiIn !== undefined) this.#children.peerHas(spiIn);
     this.#beginNext(now);
   }
 
@@ -162,6 +169,14 @@ export class IkeSa {
     this.#beginNext(now);
   }
 
+  /** Tells the peer that it is gone. */
+  delete(what: 'ike' | 'child', now: Instant): void {
+    if (!this.established) return;
+    if (what === 'ike') return this.terminate('deleted by us', now);
+    this.#children.deleteNow();
+    this.#beginNext(now);
+  }
+
   timeout(now: Instant): void {
     for (const name of this.#timers.expired(now)) if (this.#state.kind !== 'closed') this.#onTimer(name, now);
     if (this.established) {
@@ -175,7 +190,7 @@ export class IkeSa {
   /** Sends DELETE and closes when it is answered, or after a short while. */
   terminate(reason: string, now: Instant): void {
     if (!this.established) return this.#close(reason, now);
-    this.#children.clear(reason);
+    this.#children.end(reason);
     this.#succession.heir?.sayGoodbye(now);
     this.sayGoodbye(now);
     this.#timers.set('give-up', after(now, DELETE_WAIT_MS));
@@ -267,11 +282,17 @@ export class IkeSa {
 
   /** Resends, or gives up. */
   #onSilence(now: Instant): void {
-    const since = this.#requests.outstanding?.startedAt;
-    const traffic = since !== undefined && this.established && this.#liveness.heardAfter(since);
-    const reason = this.#requests.timeout(traffic, now);
+    const reason = this.#requests.timeout(this.#excuseForSilence(), now);
     if (reason === undefined) return;
     if (!this.#movesOn(now)) this.#close(reason, now, true);
+  }
+
+  #excuseForSilence(): string | undefined {
+    // It learns of this one from our answer to its rekey, and asks for that as long as it lives.
+    if (this.standby) return 'the peer may not know the outcome of its rekey';
+    const since = this.#requests.outstanding?.startedAt;
+    const slow = since !== undefined && this.established && this.#liveness.heardAfter(since);
+    return slow ? 'traffic arrives' : undefined;
   }
 
   #onResponse(message: IkeMessage, datagram: Datagram, now: Instant): DropReason | undefined {
@@ -298,8 +319,7 @@ export class IkeSa {
     if (opened.kind === 'partial') return undefined;
 
     this.#markAlive(now);
-    // A peer that deletes what its rekey made gave it up; any other request says that it is in use.
-    if (opened.kind === 'whole' && !deletesIkeSa(opened.payloads)) this.#heirOf?.heirUsed(this, now);
+    if (opened.kind === 'whole') this.#heirOf?.heirAsked(this, deletesIkeSa(opened.payloads), now);
     const situation = this.#situation(exchangeType);
     if (situation === undefined) return 'unexpected-request';
     // A peer behind a NAT may come from a new port, or float to 4500: its ESP mapping moves along (RFC 7296 §2.23).
@@ -316,9 +336,19 @@ export class IkeSa {
     this.#responses.answer(message, datagram, response);
     const asked = opened.kind === 'whole' ? opened.payloads : [];
     this.#out.record(answerEvent(this.#channel, exchangeType, messageId, asked, answer));
+    this.#confirmLastAnswer(answer.outcome);
     this.#apply(answer.outcome, 'peer', now);
     this.#beginNext(now);
     return undefined;
+  }
+
+  /** Windows are one request wide, so a new one says that our last answer arrived (RFC 7296 §2.3). */
+  #confirmLastAnswer(next: Outcome): void {
+    const spiIn = this.#madeForPeer;
+    this.#madeForPeer = next.kind === 'child-created' ? next.terms.spiIn : undefined;
+    if (spiIn === undefined || next.kind === 'deleted' || next.kind === 'failed') return;
+    if (next.kind === 'child-deleted' && next.spisIn.includes(spiIn)) return;
+    this.#children.peerHas(spiIn);
   }
 
   /** What a request of the peer meets now. */
@@ -356,7 +386,7 @@ export class IkeSa {
         if (this.#children.refused(outcome, now) === 'fatal') this.#fail(outcome.reason, DELETE_IKE_SA, now);
         return;
       case 'child-deleted':
-        return this.#children.deleted(outcome.spisIn, outcome.reason, now);
+        return this.#children.deleted(outcome, now);
       case 'child-lost':
         return this.#children.lost(outcome.spiIn);
       case 'ike-rekeyed':
@@ -440,7 +470,8 @@ export class IkeSa {
   /** `silent`: because the peer did not answer. */
   #close(reason: string, now: Instant, silent = false): void {
     if (this.#state.kind === 'closed') return;
-    if (this.established) this.#children.clear(reason);
+    if (this.established) this.#children.end(reason);
+    this.#succession.heir?.sayGoodbye(now);
     const end = endIn(this.#state, this.#requests.suspected, silent);
     this.#state = { kind: 'closed' };
     this.#requests.end();

@@ -39,9 +39,10 @@ function nextChildExchange(context: ExchangeContext, terms: IkeTerms, children: 
     case 'delete':
       return new DeleteChild(context, task.spiIn);
     case 'create':
+      children.asked(undefined);
       return new CreateChild(context, terms, undefined);
     case 'rekey':
-      children.rekeyBegun(task.spiIn);
+      children.asked(task.spiIn);
       return new CreateChild(context, terms, task.spiIn);
     case undefined:
       return undefined;

@@ -83,8 +83,8 @@ export class OurRequests {
     this.#window.end();
   }
 
-  /** A value says why the peer counts as dead. `traffic`: ESP arrived from it since the request began. */
-  timeout(traffic: boolean, now: Instant): string | undefined {
+  /** A value says why the peer counts as dead. `excuse`: why to go on with a request that gets no answer. */
+  timeout(excuse: string | undefined, now: Instant): string | undefined {
     const due = this.#window.expire(now);
     const request = this.#window.outstanding;
     if (due === 'nothing' || request === undefined) return undefined;
@@ -92,9 +92,9 @@ export class OurRequests {
       this.#resend(request, now);
       return undefined;
     }
-    if (traffic) {
-      // The peer lives, only its IKE is slow. The window stays with this request.
-      const reason = `no answer yet, but traffic arrives (${describeEffort(request, now)})`;
+    if (excuse !== undefined) {
+      // The window stays with this request.
+      const reason = `no answer yet, but ${excuse} (${describeEffort(request, now)})`;
       this.#record(request, { result: 'timeout', reason }, now);
       this.#window.restart(now);
       this.#out.send(request.message, now);

@@ -131,6 +131,11 @@ export class Succession {
     this.#timers.set('ike-soft', after(now, waitMs));
   }
 
+  /** A request came in what the peer's rekey made. If it is DELETE, that one lost a collision, or all of it ends. */
+  heirAsked(heir: IkeSa, toDelete: boolean, now: Instant): void {
+    if (!toDelete || !this.#sa.rekeying) this.heirUsed(heir, now);
+  }
+
   /** The peer used what its rekey made, so that one won, whatever becomes of a rekey of our own. */
   heirUsed(heir: IkeSa, now: Instant): void {
     if (this.#sa.established && this.heir === heir) this.#sa.handOver(heir, now);

@@ -32,6 +32,10 @@ export const DELETE_WAIT_MS = 1_500;
 
 /** How long a deleted CHILD_SA still receives what is on its way. */
 export const DRAIN_MS = 5_000;
+/** When an SA that the peer made is used without a sign that the peer has it, because there is no other. */
+export const CONFIRM_MS = 5_000;
+/** How long an IKE SA that ended still answers retransmissions of the request that ended it. */
+export const DEPARTED_MS = 30_000;
 /** How long the end that a rekey left behind waits for the other end's DELETE. */
 export const RETIRED_MS = 30_000;
 /** How long a peer may leave unused what its rekey made before we ask in there whether it has it. */

@@ -106,6 +106,8 @@ export type IkeInput =
   | { readonly kind: 'usage'; readonly children: readonly ChildUsage[] }
   /** Rekeys now what a lifetime would rekey later. */
   | { readonly kind: 'rekey'; readonly what: 'ike' | 'child' }
+  /** Sends DELETE for the SA in use. What an initiator lacks then, it builds anew. */
+  | { readonly kind: 'delete'; readonly what: 'ike' | 'child' }
   | { readonly kind: 'timeout' }
   /** Sends DELETE and stops for good. */
   | { readonly kind: 'stop' };

@@ -40,9 +40,11 @@ describe.each(ENDS)('an established %s', (role) => {
       for (const { bytes } of packets) for (const from of [victim.peer, STRANGER]) victim.take(bytes, from);
     expect(victim.state()).toEqual(victim.before);
     const known = new Set(inOrder.map(({ bytes }) => toHex(bytes)));
-    expect(victim.answers.every((answer) => known.has(toHex(answer)))).toBe(true);
+    // A first request of long ago is that of a stranger again, and says nothing about this SA.
+    const answers = victim.answers.filter((bytes) => bytes[18] !== ExchangeType.IkeSaInit);
+    expect(answers.every((answer) => known.has(toHex(answer)))).toBe(true);
     // One of this IKE SA, one of the IKE SA that it replaced.
-    expect(new Set(victim.answers.map(toHex)).size).toBeLessThanOrEqual(2);
+    expect(new Set(answers.map(toHex)).size).toBeLessThanOrEqual(2);
   });
 
   test('is not changed by its own messages thrown back at it', () => {
@@ -65,7 +67,7 @@ describe.each(ENDS)('an established %s', (role) => {
     for (const { bytes } of [...other.network.sent, ...victim.earlier]) victim.take(bytes);
     expect(victim.state()).toEqual(victim.before);
     // A responder says to a stranger's first request what it says to all of them.
-    expect(victim.answers.length).toBeLessThanOrEqual(role === 'responder' ? 2 : 0);
+    expect(victim.answers.length).toBeLessThanOrEqual(role === 'responder' ? 3 : 0);
   });
 
   test('is not changed by error notifies in the clear, whatever they say and answer', () => {

@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../src/crypto/node.ts';
 import { ANY_TO_ANY } from '../../src/ike/child-sa.ts';
 import { ESP_MIX } from '../../src/ike/index.ts';
-import { offerEspPfs } from '../../src/ike/proposal.ts';
+import { answerEspPfs, offerEspPfs, selectEspPfs } from '../../src/ike/proposal.ts';
 import { encodeEspSpi } from '../../src/ike/spi.ts';
 import { ExchangeType, NotifyType, ProtocolId } from '../../src/ike/wire/iana.ts';
+import type { Payload } from '../../src/ike/wire/message.ts';
 import { notify } from '../../src/ike/wire/notify.ts';
 import { ip } from '../../src/lib/ip.ts';
 import { SeededRandom } from './clock.ts';
@@ -123,6 +124,47 @@ describe('a peer that knows the keys', () => {
     expect(rogue.pair.initiator.view.child).toBeDefined();
   });
 
+  test('deletes by our SPI instead of its own after a rekey, and nothing happens', () => {
+    const rogue = new RoguePeer('gateway');
+    const { spiIn = 0 } = rogue.victim.view.child ?? {};
+    rogue.victim.feed({ kind: 'rekey', what: 'child' });
+    rogue.answer(madeChild(0x1234_5678));
+    const made = rogue.victim.view.child?.spiIn ?? 0;
+    expect(made).not.toBe(spiIn);
+    const spis = [spiIn, made].map(encodeEspSpi);
+    expect(rogue.ask([{ kind: 'delete', protocolId: ProtocolId.Esp, spis }])).toEqual([]);
+    expect([...rogue.victim.receiving.keys()]).toEqual([spiIn, made]);
+  });
+
+  test.each(['a new one', 'a rekey'])(
+    'deletes what it made for our request before its answer comes: %s is not set up, and we ask again',
+    (what) => {
+      const rogue = new RoguePeer('gateway');
+      const old = rogue.victim.view.child;
+      if (what === 'a rekey') rogue.victim.feed({ kind: 'rekey', what: 'child' });
+      else loseChild(rogue);
+      const { exchangeType } = rogue.nextRequest();
+      expect(exchangeType).toBe(ExchangeType.CreateChildSa);
+      const spis = [encodeEspSpi(0x1234_5678)];
+      expect(rogue.ask([{ kind: 'delete', protocolId: ProtocolId.Esp, spis }])).toEqual([]);
+      rogue.answer(madeChild(0x1234_5678));
+      expect(rogue.victim.sending?.outbound.spi).toBe(what === 'a rekey' ? old?.spiOut : undefined);
+      expect([...rogue.victim.receiving.keys()]).toEqual(what === 'a rekey' ? [old?.spiIn] : []);
+      rogue.pair.clock.advance(1_000);
+      while (rogue.nextRequest().exchangeType !== ExchangeType.CreateChildSa) rogue.answer([]);
+      rogue.answer(madeChild(0x1234_5679));
+      expect(rogue.victim.sending?.outbound.spi).toBe(0x1234_5679);
+    },
+  );
+
+  test('rekeys what it made for our request before its answer comes: TEMPORARY_FAILURE, for we may know it soon', () => {
+    const rogue = new RoguePeer('gateway');
+    loseChild(rogue);
+    rogue.nextRequest();
+    const rekey = { ...notify(NotifyType.RekeySa), protocolId: ProtocolId.Esp, spi: encodeEspSpi(0x1234_5678) };
+    expect(rogue.ask([rekey], ExchangeType.CreateChildSa)).toEqual(['TEMPORARY_FAILURE']);
+  });
+
   test('takes AUTHENTICATION_FAILED back later, and the branch starts over', () => {
     const rogue = new RoguePeer('gateway');
     expect(rogue.ask([notify(NotifyType.AuthenticationFailed)])).toEqual([]);
@@ -131,3 +173,24 @@ describe('a peer that knows the keys', () => {
     );
   });
 });
+
+/** The branch has no CHILD_SA any more and asks for one. */
+function loseChild(rogue: RoguePeer): void {
+  rogue.pair.clock.advance(9_000);
+  const spis = [rogue.victim.view.child?.spiOut ?? 0].map(encodeEspSpi);
+  expect(rogue.ask([{ kind: 'delete', protocolId: ProtocolId.Esp, spis }])).toEqual(['delete 3 1']);
+}
+
+/** An answer that agrees to all that the branch offers in CREATE_CHILD_SA. */
+function madeChild(spi: number): Payload[] {
+  const suites = ESP_MIX.slice(5);
+  const selection = selectEspPfs(suites, offerEspPfs(suites, encodeEspSpi(spi)));
+  if (selection === undefined) throw new Error('unreachable');
+  return [
+    answerEspPfs(selection, encodeEspSpi(spi)),
+    { kind: 'nonce', nonce: new Uint8Array(32) },
+    { kind: 'ke', dhGroup: 20, publicValue: nodeCrypto.keyExchange(20, new SeededRandom(1)).publicValue },
+    { kind: 'ts-initiator', selectors: ANY_TO_ANY },
+    { kind: 'ts-responder', selectors: ANY_TO_ANY },
+  ];
+}

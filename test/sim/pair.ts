@@ -1,7 +1,7 @@
 import { nodeCrypto } from '../../src/crypto/node.ts';
-import type { CryptoProvider } from '../../src/crypto/types.ts';
+import type { CryptoProvider, Random } from '../../src/crypto/types.ts';
 import { ESP_MIX, IKE_MIX, type IkeConfig, IkeConnection, type IkeInput, type IkeOutput } from '../../src/ike/index.ts';
-import type { Endpoint, EspSaPair } from '../../src/lib/esp-sa.ts';
+import type { EspSaPair } from '../../src/lib/esp-sa.ts';
 import { ip } from '../../src/lib/ip.ts';
 import { Secret } from '../../src/lib/secret.ts';
 import type { Instant } from '../../src/lib/time.ts';
@@ -24,7 +24,7 @@ export interface HostWatcher {
 interface Surroundings {
   readonly clock: VirtualClock;
   readonly network: SimulatedNetwork;
-  readonly random: SeededRandom;
+  readonly random: Random;
   readonly crypto: CryptoProvider;
   readonly watcher: HostWatcher | undefined;
   /** Keeps `outputs`: of long runs nobody wants them. */
@@ -44,8 +44,6 @@ export class IkeHost {
   readonly #world: Surroundings;
   #wakeAt: Instant | undefined;
   #alive = true;
-  /** Where ESP in UDP goes: to where IKE was sent last. */
-  #peer: Endpoint | undefined;
   /** ESP since the last tick. */
   readonly #esp = { sent: false, heard: false };
 
@@ -96,7 +94,7 @@ export class IkeHost {
     if (!this.#alive || sending === undefined) return;
     this.#esp.sent = true;
     const from = { address: this.config.localAddress, port: 4500 };
-    this.#world.network.send({ from, to: this.#peer ?? sending.remote, bytes: NOTHING, esp: sending.outbound.spi });
+    this.#world.network.send({ from, to: sending.remote, bytes: NOTHING, esp: sending.outbound.spi });
   }
 
   /** What the shell does about once a second: tells IKE when traffic goes out and none comes back. */
@@ -125,7 +123,6 @@ export class IkeHost {
     switch (out.kind) {
       case 'send': {
         const from = { address: this.config.localAddress, port: out.localPort };
-        this.#peer = out.to.port === 500 ? { address: out.to.address, port: 4500 } : out.to;
         return this.#world.network.send({ from, to: out.to, bytes: out.bytes });
       }
       case 'child-up':
@@ -137,6 +134,10 @@ export class IkeHost {
         return;
       case 'child-outbound':
         this.sending = this.receiving.get(out.spiIn);
+        return;
+      case 'child-moved':
+        for (const [spi, pair] of this.receiving) this.receiving.set(spi, { ...pair, remote: out.remote });
+        this.sending = this.sending && { ...this.sending, remote: out.remote };
         return;
       case 'child-down':
         this.receiving.delete(out.spiIn);
@@ -164,6 +165,8 @@ export interface PairOptions {
   readonly responder?: Partial<IkeConfig>;
   readonly crypto?: CryptoProvider;
   readonly watcher?: HostWatcher;
+  /** Where an end draws from; left out: both from the seed. */
+  readonly random?: (end: IkeConfig['role'], seeded: Random) => Random;
   /** Left out: yes. */
   readonly record?: boolean;
 }
@@ -216,7 +219,8 @@ export class IkePair {
   #host(config: IkeConfig): IkeHost {
     const { clock, network } = this;
     const { crypto = nodeCrypto, watcher, record = true } = this.#options;
-    return new IkeHost(config, { clock, network, random: this.#random, crypto, watcher, record });
+    const random = this.#options.random?.(config.role, this.#random) ?? this.#random;
+    return new IkeHost(config, { clock, network, random, crypto, watcher, record });
   }
 }
 

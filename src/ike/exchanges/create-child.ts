@@ -169,8 +169,8 @@ export class CreateChild implements Exchange {
 /** What the IKE SA knows about the CHILD_SA that the peer wants to replace. */
 export type ReplacedChild =
   | { readonly kind: 'found'; readonly spiIn: number }
-  /** We are about to delete it, or the peer replaced it already. */
-  | { readonly kind: 'going' | 'unknown' };
+  /** `going`: we are about to delete it, or the peer replaced it already. `unsure`: it may be one that we are asking for. */
+  | { readonly kind: 'going' | 'unsure' | 'unknown' };
 
 /** Answers a peer that wants a CHILD_SA, or wants to replace the one that it receives on with `spi` of its REKEY_SA. */
 export function answerCreateChild(
@@ -189,6 +189,11 @@ export function answerCreateChild(
       return answerChild(context, ike, replaced.spiIn, payloads);
     case 'going':
       return declined(notify(NotifyType.TemporaryFailure), `${peer} wants to rekey a CHILD_SA that is being replaced`);
+    case 'unsure':
+      return declined(
+        notify(NotifyType.TemporaryFailure),
+        `${peer} wants to rekey a CHILD_SA that we do not know, or not yet`,
+      );
     case 'unknown': {
       const { protocolId, spi } = rekey;
       const reply = { ...notify(NotifyType.ChildSaNotFound), protocolId, spi: spi.slice() };

@@ -96,8 +96,9 @@ export type Outcome =
   /** CHILD_SAs are gone at the peer, as it asked or as we asked: our inbound SPIs. */
   | {
       readonly kind: 'child-deleted';
-      readonly by: 'us' | 'peer';
       readonly spisIn: readonly number[];
+      /** SPIs of the peer that we do not know, or not yet. */
+      readonly unknown: readonly number[];
       readonly reason: string;
     }
   /** The peer does not have the CHILD_SA that we receive on with `spiIn`, and send on. */

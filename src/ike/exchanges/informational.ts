@@ -95,7 +95,7 @@ export class DeleteChild implements Exchange {
 
   /** Whatever the peer answers, it no longer has this one. */
   onResponse(): Outcome {
-    return { kind: 'child-deleted', by: 'us', spisIn: [this.#spiIn], reason: 'deleted by us' };
+    return { kind: 'child-deleted', spisIn: [this.#spiIn], unknown: [], reason: 'deleted by us' };
   }
 
   onUnusable(): Outcome {
@@ -123,24 +123,25 @@ export function answerInformational(
     return { payloads: [], proposal: '', outcome: { kind: 'failed', reason, farewell: [] } };
   }
 
-  const spisOut = deletes
+  const named = deletes
     .filter((payload) => payload.protocolId === ProtocolId.Esp)
     .flatMap((payload) => payload.spis)
     .map(decodeEspSpi)
     .filter((spi) => spi !== undefined);
-  const children = [...new Set(spisOut)].map(find).filter((child) => child !== undefined);
-  if (children.length === 0)
+  const spisOut = [...new Set(named)];
+  if (spisOut.length === 0)
     return { payloads: [], proposal: '', outcome: childLost(peer, find, payloads) ?? nothing(peer, payloads) };
+  const children = spisOut.map(find).filter((child) => child !== undefined);
   // RFC 7296 §1.4.1: the answer names our half of each pair, but not where our own DELETE says so already.
-  const named = children.filter(({ leaving }) => !leaving).map(({ spiIn }) => encodeEspSpi(spiIn));
+  const spis = children.filter(({ leaving }) => !leaving).map(({ spiIn }) => encodeEspSpi(spiIn));
   return {
-    payloads: named.length === 0 ? [] : [{ kind: 'delete', protocolId: ProtocolId.Esp, spis: named }],
+    payloads: spis.length === 0 ? [] : [{ kind: 'delete', protocolId: ProtocolId.Esp, spis }],
     proposal: '',
     outcome: {
       kind: 'child-deleted',
-      by: 'peer',
       spisIn: children.map(({ spiIn }) => spiIn),
-      reason: `${peer} deleted the CHILD_SA`,
+      unknown: spisOut.filter((spiOut) => find(spiOut) === undefined),
+      reason: children.length === 0 ? '' : `${peer} deleted the CHILD_SA`,
     },
   };
 }
