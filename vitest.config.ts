@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     pool: 'forks',
+    // Left out, one processor stays idle: half of a small machine.
+    maxWorkers: '100%',
     projects: [
       {
         test: {
