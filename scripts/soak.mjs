@@ -1,20 +1,33 @@
 #!/usr/bin/env node
-/** `npm run soak`: the tests that have a long form, in their long form. Needs what the namespace tests need; takes the better part of an hour. */
+/**
+ * `npm run soak`: the tests that have a long form, in their long form: 10,000 simulated days anywhere, then what needs
+ * what the namespace tests need. Takes more than an hour.
+ */
 import { installPeers, whyNoNamespaceTests } from './peers.mjs';
 import { main, run, StepError, step } from './steps.mjs';
 
+const SCHEDULES = [1, 2, 3, 4].map((part) => `test/sim/ike-schedules-${part}.sim.test.ts`);
 const FILES = ['rekey-suites', 'rekey', 'peer-faults'].map((name) => `test/netns/${name}.netns.test.ts`);
 
 await main('soak', async () => {
-  const obstacle = whyNoNamespaceTests();
-  if (obstacle !== undefined) throw new StepError(`nothing was tested: ${obstacle}`);
   const { code: unready } = await run(process.execPath, ['scripts/setup.mjs'], { show: true });
   if (unready !== 0) throw new StepError('nothing was tested, because the set-up failed');
+  await vitest('unit', SCHEDULES);
+  const obstacle = whyNoNamespaceTests();
+  if (obstacle !== undefined) throw new StepError(`only the schedules were tested: ${obstacle}`);
   await step('real peers', installPeers);
+  await vitest('netns', FILES);
+});
+
+/**
+ * @param {'unit' | 'netns'} project
+ * @param {string[]} files
+ */
+async function vitest(project, files) {
   const { code } = await run(
     process.execPath,
-    ['node_modules/vitest/vitest.mjs', 'run', '--project', 'netns', ...FILES],
+    ['node_modules/vitest/vitest.mjs', 'run', '--project', project, ...files],
     { env: { ...process.env, TUNWRIGHT_SOAK: '1' }, show: true },
   );
   if (code !== 0) throw new StepError('a test failed');
-});
+}

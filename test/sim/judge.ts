@@ -33,6 +33,8 @@ export class Judge implements HostWatcher {
   readonly #owners = new Map<number, IkeHost>();
   /** A tunnel's first SAs, as a responder uses them before its answer has arrived: nothing worked before, nothing is lost. */
   readonly #unborn = new Map<number, Instant>();
+  /** What an end deletes without a successor: it may stay on that until it has the answer. */
+  readonly #abandoned = new Map<number, Instant>();
   /** Who had something to send on after its last output. */
   readonly #flowing = new Set<IkeHost>();
   /** Messages that a host dropped so far, such as for an IKE SA that it does not know yet: they tell it nothing. */
@@ -90,6 +92,11 @@ export class Judge implements HostWatcher {
     for (const spi of host.receiving.keys()) this.#renounce(host, spi);
   }
 
+  /** To be called before a host is told to delete its CHILD_SA. */
+  deletes(host: IkeHost): void {
+    if (host.sending !== undefined) this.#abandoned.set(host.sending.outbound.spi, this.#noticedBy());
+  }
+
   check(): void {
     const { initiator, responder } = this.#tunnel();
     this.#checkOneWay(initiator, responder);
@@ -106,6 +113,7 @@ export class Judge implements HostWatcher {
         this.#blame(`${sender.config.role} sends on ${hex(spi)} with another key than the other end has`);
       return;
     }
+    if (this.#now <= (this.#abandoned.get(spi) ?? 0)) return;
     const owner = this.#owners.get(spi);
     if (owner === undefined && this.#now <= (this.#unborn.get(spi) ?? 0)) return;
     const excuse = owner && this.#renounced.get(owner)?.get(spi);
@@ -121,7 +129,7 @@ export class Judge implements HostWatcher {
 
   /** A packet may come late, but not on an SA that was replaced too long ago, nor on one that never was. */
   #arrived(host: IkeHost, spi: number): void {
-    if (host.receiving.has(spi)) return;
+    if (host.receiving.has(spi) || this.#abandoned.has(spi)) return;
     const owner = this.#owners.get(spi);
     if (owner === undefined && this.#unborn.has(spi)) return;
     if (owner === undefined || this.#renounced.get(owner)?.has(spi) !== true)

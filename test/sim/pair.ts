@@ -1,6 +1,14 @@
 import { nodeCrypto } from '../../src/crypto/node.ts';
 import type { CryptoProvider, Random } from '../../src/crypto/types.ts';
-import { ESP_MIX, IKE_MIX, type IkeConfig, IkeConnection, type IkeInput, type IkeOutput } from '../../src/ike/index.ts';
+import {
+  type ChildUsage,
+  ESP_MIX,
+  IKE_MIX,
+  type IkeConfig,
+  IkeConnection,
+  type IkeInput,
+  type IkeOutput,
+} from '../../src/ike/index.ts';
 import type { EspSaPair } from '../../src/lib/esp-sa.ts';
 import { ip } from '../../src/lib/ip.ts';
 import { Secret } from '../../src/lib/secret.ts';
@@ -29,6 +37,8 @@ interface Surroundings {
   readonly watcher: HostWatcher | undefined;
   /** Keeps `outputs`: of long runs nobody wants them. */
   readonly record: boolean;
+  /** What a simulated packet stands for; 0: nobody counts. */
+  readonly octetsPerPacket: number;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -46,6 +56,8 @@ export class IkeHost {
   #alive = true;
   /** ESP since the last tick. */
   readonly #esp = { sent: false, heard: false };
+  /** Packets so far, by inbound SPI. */
+  readonly #packets = new Map<number, { in: number; out: number }>();
 
   constructor(config: IkeConfig, world: Surroundings) {
     const { network, crypto, random } = world;
@@ -93,16 +105,41 @@ export class IkeHost {
     const { sending } = this;
     if (!this.#alive || sending === undefined) return;
     this.#esp.sent = true;
+    this.#count(sending.inbound.spi, 'out');
     const from = { address: this.config.localAddress, port: 4500 };
     this.#world.network.send({ from, to: sending.remote, bytes: NOTHING, esp: sending.outbound.spi });
   }
 
-  /** What the shell does about once a second: tells IKE when traffic goes out and none comes back. */
+  /** What the shell does about once a second: tells IKE when traffic goes out and none comes back, and how much it was. */
   tick(): void {
     const intoSilence = this.#esp.sent && !this.#esp.heard;
     this.#esp.sent = false;
     this.#esp.heard = false;
     if (intoSilence) this.feed({ kind: 'outbound-traffic' });
+    if (this.#world.octetsPerPacket > 0) this.feed({ kind: 'usage', children: this.#usage() });
+  }
+
+  #usage(): ChildUsage[] {
+    const { octetsPerPacket } = this.#world;
+    return [...this.receiving.keys()].map((spiIn) => {
+      const packets = this.#packets.get(spiIn) ?? { in: 0, out: 0 };
+      return {
+        spiIn,
+        octetsIn: packets.in * octetsPerPacket,
+        octetsOut: packets.out * octetsPerPacket,
+        packetsIn: packets.in,
+        packetsOut: packets.out,
+        sequenceIn: packets.in,
+        sequenceOut: packets.out,
+      };
+    });
+  }
+
+  #count(spiIn: number, way: 'in' | 'out'): void {
+    if (this.#world.octetsPerPacket === 0) return;
+    const packets = this.#packets.get(spiIn) ?? { in: 0, out: 0 };
+    packets[way] += 1;
+    this.#packets.set(spiIn, packets);
   }
 
   all<K extends IkeOutput['kind']>(kind: K): OutputOf<K>[] {
@@ -141,6 +178,7 @@ export class IkeHost {
         return;
       case 'child-down':
         this.receiving.delete(out.spiIn);
+        this.#packets.delete(out.spiIn);
         if (this.sending?.inbound.spi === out.spiIn) this.sending = undefined;
         return;
     }
@@ -152,6 +190,7 @@ export class IkeHost {
     if (esp === undefined) this.feed({ kind: 'datagram', localPort: to.port, from, bytes });
     else if (this.receiving.has(esp)) {
       this.#esp.heard = true;
+      this.#count(esp, 'in');
       this.feed({ kind: 'inbound-traffic', spiIn: esp });
     }
     this.#world.watcher?.received(this, packet);
@@ -169,6 +208,8 @@ export interface PairOptions {
   readonly random?: (end: IkeConfig['role'], seeded: Random) => Random;
   /** Left out: yes. */
   readonly record?: boolean;
+  /** Left out: nobody counts. */
+  readonly octetsPerPacket?: number;
 }
 
 /** A branch that initiates and a gateway that responds, joined by a network; nothing runs until `start`. */
@@ -218,9 +259,9 @@ export class IkePair {
 
   #host(config: IkeConfig): IkeHost {
     const { clock, network } = this;
-    const { crypto = nodeCrypto, watcher, record = true } = this.#options;
+    const { crypto = nodeCrypto, watcher, record = true, octetsPerPacket = 0 } = this.#options;
     const random = this.#options.random?.(config.role, this.#random) ?? this.#random;
-    return new IkeHost(config, { clock, network, random, crypto, watcher, record });
+    return new IkeHost(config, { clock, network, random, crypto, watcher, record, octetsPerPacket });
   }
 }
 

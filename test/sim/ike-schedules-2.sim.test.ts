@@ -1,0 +1,3 @@
+import { runSchedules } from './schedules.ts';
+
+runSchedules(2, 4);
