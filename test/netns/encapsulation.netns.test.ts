@@ -33,6 +33,8 @@ describe('the encapsulation of ESP', () => {
     const keys = join(topology.directory, 'keys');
     const config = await manualBranch(topology, [zone], {
       ike: { encap: row.encap },
+      // tshark leaves the high half of extended sequence numbers out of the ICV; Scapy judges those (raw-esp).
+      ipsec: { esn: 'off' },
       top: { debug: { export_keys: keys } },
     });
     const capture = await Capture.start(topology, topology.namespace('branch'), 'wan0');
