@@ -85,9 +85,9 @@ class Relay : private FrameSink {
       if (!segmenter_.start(header, frame_ + sizeof header, static_cast<size_t>(length) - sizeof header)) continue;
       Segmenter::Packet packet;
       while (segmenter_.next(packet)) {
-        if (!train_.accepts(packet.length)) depart();
+        if (!train_.accepts(packet.length, 0, true)) depart();
         std::memcpy(train_.tail(), packet.data, packet.length);
-        train_.append(packet.length);
+        train_.append(packet.length, 0);
       }
     }
     depart();
@@ -96,7 +96,8 @@ class Relay : private FrameSink {
   /** A full socket buffer loses the train, as a full queue on the way would. */
   void depart() {
     if (train_.packets() == 0) return;
-    iovec part{train_.data(), train_.length()};
+    const std::span<uint8_t> octets = train_.octets();
+    iovec part{octets.data(), octets.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
@@ -108,7 +109,7 @@ class Relay : private FrameSink {
       segment->cmsg_level = IPPROTO_UDP;
       segment->cmsg_type = 103;  // UDP_SEGMENT
       segment->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-      const uint16_t size = static_cast<uint16_t>(train_.segment());
+      const uint16_t size = static_cast<uint16_t>(train_.packet(0).size());
       std::memcpy(CMSG_DATA(segment), &size, sizeof size);
     }
     [[maybe_unused]] const ssize_t sent = ::sendmsg(udp_, &message, MSG_DONTWAIT);
