@@ -42,6 +42,10 @@ export interface StrongSwanOptions {
   readonly ikeOverSec?: number;
   readonly childRekeySec?: number;
   readonly childLifeSec?: number;
+  /** What it lets a peer reach; everything if left out. */
+  readonly localTs?: string;
+  /** More settings of the child, such as `rekey_packets = 1000`. */
+  readonly child?: string;
   /** Routes that lead into the tunnel device, set again at every start. */
   readonly routes?: readonly string[];
   /** Octets of the largest IP packet with an IKE message. */
@@ -245,13 +249,14 @@ connections { gsa {
   remote { auth = psk
     id = ${options.remoteId} }
   children { any {
-    local_ts = 0.0.0.0/0
+    local_ts = ${options.localTs ?? '0.0.0.0/0'}
     remote_ts = 0.0.0.0/0
     esp_proposals = ${options.esp ?? IPSEC_MIXES.join(',')}
     mode = tunnel
     rekey_time = ${options.childRekeySec ?? 27_000}s
     life_time = ${options.childLifeSec ?? 28_800}s
     rand_time = 0
+    ${options.child ?? ''}
     dpd_action = clear
     start_action = none } } } }
 secrets { ike-1 { id-a = ${options.remoteId}
