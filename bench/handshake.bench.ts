@@ -1,25 +1,30 @@
 /**
- * IKE_SA_INIT request to IKE_AUTH response, as seen on the branch's WAN: the same clock for tunwright and for strongSwan, each calling
- * the same strongSwan responder (mix8, mix6). tunwright twice: the first handshake of a process, whose code is not compiled yet, and
- * those of a running daemon that the responder hangs up on.
+ * IKE_SA_INIT request to IKE_AUTH response, as seen on the initiator's WAN: the same clock for tunwright and for strongSwan, each
+ * calling a strongSwan responder of its own (mix8, mix6), in turns. tunwright twice: a running daemon that is given another
+ * configuration again and again, whose event loop is watched, and the first handshake of a process.
  */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { manualBranch, PSK } from '../test/netns/branch-config.ts';
 import { Capture } from '../test/netns/capture.ts';
 import { eventually } from '../test/netns/eventually.ts';
+import { ROOT } from '../test/netns/repository.ts';
 import { StrongSwan } from '../test/netns/strongswan.ts';
 import { ADDRESS, Topology } from '../test/netns/topology.ts';
 import { Tunwrightd } from '../test/netns/tunwrightd.ts';
 import { report } from './report.ts';
 
-const ROUNDS = 10;
-/** Each loss within a minute doubles the daemon's wait: 1, 2, 4, 8 and 16 s. */
-const HANG_UPS = 6;
+const ROUNDS = 100;
+const FIRST_ROUNDS = 10;
+/** The strongSwan that calls zone 2. */
+const OTHER_INITIATOR = { address: '203.0.113.1', device: 'zone2' };
 const SUITE = { ike: 'aes256-sha384-ecp384', esp: 'aes256gcm16-ecp384' };
 
 const topology = await Topology.create();
 try {
-  const [zone] = topology.zones;
-  const branch = topology.namespace('branch');
+  const [zone, otherZone] = topology.zones;
+  const [branch, router] = [topology.namespace('branch'), topology.namespace('router')];
   const common = { ...SUITE, psk: PSK };
   const responder = await StrongSwan.start(topology, 'zone1', {
     ...common,
@@ -27,66 +32,80 @@ try {
     local: zone.endpoint,
     remoteId: ADDRESS.branchPublic,
   });
-  const gone = () => eventually('the responder has no SA', 5_000, async () => (await responder.sas()).length === 0);
-
-  const initiator = await StrongSwan.start(topology, 'branch', {
+  // In the router, which no zone takes for one of its own announced addresses.
+  const otherResponder = await StrongSwan.start(topology, 'zone2', {
     ...common,
-    namespace: branch,
-    local: topology.branchAddress,
-    remote: zone.endpoint,
-    remoteId: zone.endpoint,
+    namespace: otherZone.namespace,
+    local: otherZone.endpoint,
+    remoteId: OTHER_INITIATOR.address,
   });
-  const strongSwan = await durations(branch, ROUNDS, async () => {
-    await initiator.initiate();
-    await initiator.terminate();
-    await gone();
+  const initiator = await StrongSwan.start(topology, 'router', {
+    ...common,
+    namespace: router,
+    local: OTHER_INITIATOR.address,
+    remote: otherZone.endpoint,
+    remoteId: otherZone.endpoint,
   });
-  await initiator.stop();
 
-  const daemon = await Tunwrightd.start(topology, { config: await manualBranch(topology, [zone]) });
+  const probe = join(topology.directory, 'event-loop-delay');
+  const config = (round: number) => manualBranch(topology, [zone], { ike: { dpd: `${10 + (round % 2)}s` } });
+  const daemon = await Tunwrightd.start(topology, {
+    config: await config(0),
+    env: { NODE_OPTIONS: `--import=${join(ROOT, 'bench/event-loop-probe.mjs')}`, EVENT_LOOP_PROBE: probe },
+  });
   const spi = async () => {
     const [tunnel] = await daemon.tunnels();
     return tunnel?.state === 'established' ? tunnel.ike.spi_i : undefined;
   };
-  const running = await durations(branch, HANG_UPS, async () => {
-    const before = await eventually('the tunnel is up', 10_000, spi);
-    await responder.terminate();
+  await eventually('the tunnel is up', 15_000, spi);
+  process.kill(daemon.pid, 'SIGUSR2');
+
+  const captures = [
+    await Capture.start(topology, branch, 'wan0'),
+    await Capture.start(topology, router, OTHER_INITIATOR.device),
+  ] as const;
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    await initiator.initiate();
+    await initiator.terminate();
+    await eventually('the responder has no SA', 5_000, async () => (await otherResponder.sas()).length === 0);
+    const before = await spi();
+    await writeFile(join(topology.directory, 'config.yaml'), stringify(await config(round)));
+    daemon.reload();
     await eventually(
       'the tunnel is up again',
-      40_000,
+      15_000,
       async () => ![undefined, before].includes((await spi()) ?? undefined),
     );
-  });
+  }
+  const [running, strongSwan] = [await durations(captures[0]), await durations(captures[1])];
   await daemon.stop();
-  const first = await durations(branch, ROUNDS, async () => {
+  const longestDelayMs = Number(await readFile(probe, 'utf8'));
+
+  const capture = await Capture.start(topology, branch, 'wan0');
+  for (let round = 0; round < FIRST_ROUNDS; round += 1) {
     daemon.restart();
-    await eventually('the tunnel is up', 10_000, spi);
+    await eventually('the tunnel is up', 15_000, spi);
     await daemon.stop();
-    await gone();
-  });
+    await eventually('the responder has no SA', 5_000, async () => (await responder.sas()).length === 0);
+  }
+  const first = await durations(capture);
 
   await report('handshake', [
     { name: 'strongSwan', unit: 'ms', values: strongSwan },
     { name: 'tunwright, running', unit: 'ms', values: running, against: 'strongSwan' },
     { name: 'tunwright, first of a process', unit: 'ms', values: first, against: 'strongSwan' },
+    { name: `longest delay of the event loop in ${ROUNDS} handshakes`, unit: 'ms', values: [longestDelayMs] },
   ]);
 } finally {
   await topology.remove();
 }
 
-/** Runs `handshake` several times; milliseconds of each. */
-async function durations(branch: string, rounds: number, handshake: () => Promise<void>): Promise<number[]> {
-  const capture = await Capture.start(topology, branch, 'wan0');
-  for (let round = 0; round < rounds; round += 1) await handshake();
+/** Milliseconds of each handshake in a capture, which ends. */
+async function durations(capture: Capture): Promise<number[]> {
   await capture.stop();
-  const requests = await capture.fields('isakmp.exchangetype == 34 && isakmp.flag_r == 0', [
-    'isakmp.ispi',
-    'frame.time_epoch',
-  ]);
-  const responses = await capture.fields('isakmp.exchangetype == 35 && isakmp.flag_r == 1', [
-    'isakmp.ispi',
-    'frame.time_epoch',
-  ]);
+  const fields = ['isakmp.ispi', 'frame.time_epoch'];
+  const requests = await capture.fields('isakmp.exchangetype == 34 && isakmp.flag_r == 0', fields);
+  const responses = await capture.fields('isakmp.exchangetype == 35 && isakmp.flag_r == 1', fields);
   return responses.map(([spi, end]) => {
     const start = requests.find(([candidate]) => candidate === spi)?.[1];
     return (Number(end) - Number(start)) * 1000;
