@@ -43,7 +43,14 @@ describe('a branch with two zones', () => {
     await othersBelongings(topology);
     before = await snapshot(topology.namespace('branch'));
     daemon = await Tunwrightd.start(topology, { config: await manualBranch(topology, topology.zones) });
-    await daemon.healthy();
+    await daemon.waitUntil(
+      'both zones have told their routes, and the kernel has them',
+      20_000,
+      ({ health, links }) => {
+        const peers = links.flatMap(({ tunnels }) => tunnels.flatMap(({ bgp }) => bgp));
+        return health === 'ok' && peers.every((peer) => peer.prefixes_accepted === MICROSOFT_PREFIXES.length);
+      },
+    );
   });
   afterEach(() => topology.remove());
 

@@ -42,8 +42,6 @@ export interface StrongSwanOptions {
   readonly ikeOverSec?: number;
   readonly childRekeySec?: number;
   readonly childLifeSec?: number;
-  /** What it lets a peer reach; everything if left out. */
-  readonly localTs?: string;
   /** More settings of the child, such as `rekey_packets = 1000`. */
   readonly child?: string;
   /** Routes that lead into the tunnel device, set again at every start. */
@@ -249,7 +247,7 @@ connections { gsa {
   remote { auth = psk
     id = ${options.remoteId} }
   children { any {
-    local_ts = ${options.localTs ?? '0.0.0.0/0'}
+    local_ts = 0.0.0.0/0
     remote_ts = 0.0.0.0/0
     esp_proposals = ${options.esp ?? IPSEC_MIXES.join(',')}
     mode = tunnel
