@@ -202,6 +202,7 @@ export class IkeConnection {
 
   #stopped(): void {
     this.#mode = 'stopped';
+    this.#timers.stopAll();
     this.#others = [];
     this.#departed = [];
     this.#out.push({ kind: 'stopped' });
@@ -391,6 +392,7 @@ export class IkeConnection {
   }
 
   #onClosed(sa: IkeSa, end: IkeSaEnd, reason: string, now: Instant): void {
+    if (this.#mode === 'stopped') return;
     this.#departed = [...this.#departed, sa].slice(-MAX_DEPARTED);
     this.#timers.set('departed', after(now, DEPARTED_MS));
     if (this.#others.includes(sa)) {
