@@ -38,7 +38,8 @@ export class IkeChannel {
   readonly spiI: Uint8Array;
   readonly #deps: IkeDependencies;
   readonly #localAddress: IpAddress;
-  #path: Path;
+  /** One for all IKE SAs that rekeys make of each other: a peer that moves has moved for all of them. */
+  #route: { path: Path };
   #spiR: Uint8Array = ZERO_IKE_SPI;
   #sealer: Sealer | undefined;
   /** Octets of the largest IP packet that we send, where the peer takes fragments. */
@@ -56,13 +57,15 @@ export class IkeChannel {
     this.#packetSize = fragmentSize ?? DEFAULT_PACKET_SIZE;
     this.role = role;
     this.spiI = spiI;
-    this.#path = path;
+    this.#route = { path };
   }
 
   /** The channel of what a rekey made, on the same path. `role`: of the rekey's exchange. */
   successor(role: 'initiator' | 'responder', terms: IkeTerms): IkeChannel {
     const config = { localAddress: this.#localAddress, fragmentSize: this.#packetSize };
-    return new IkeChannel(this.#deps, config, role, terms.spiI, this.#path);
+    const channel = new IkeChannel(this.#deps, config, role, terms.spiI, this.#route.path);
+    channel.#route = this.#route;
+    return channel;
   }
 
   /** Zero until IKE_SA_INIT is done. */
@@ -70,14 +73,14 @@ export class IkeChannel {
     return this.#spiR;
   }
   get remote(): Endpoint {
-    return this.#path.remote;
+    return this.#route.path.remote;
   }
   get local(): Endpoint {
-    return { address: this.#localAddress, port: this.#path.localPort };
+    return { address: this.#localAddress, port: this.#route.path.localPort };
   }
   /** Where ESP in UDP goes: always port 4500 at our end, so the peer's IKE port only counts once IKE is there too. */
   get espRemote(): Endpoint {
-    const { localPort, remote } = this.#path;
+    const { localPort, remote } = this.#route.path;
     return { address: remote.address, port: localPort === 4500 ? remote.port : 4500 };
   }
 
@@ -97,12 +100,12 @@ export class IkeChannel {
 
   /** Floats to 4500 at both ends, RFC 7296 §2.23. */
   float(): void {
-    this.#path = { localPort: 4500, remote: { address: this.#path.remote.address, port: 4500 } };
+    this.#route.path = { localPort: 4500, remote: { address: this.#route.path.remote.address, port: 4500 } };
   }
 
   /** The peer moved: takes the path of a datagram that proved to be new and authentic. */
   follow({ localPort, from }: Datagram): void {
-    this.#path = { localPort, remote: from };
+    this.#route.path = { localPort, remote: from };
   }
 
   /** `largest`: octets that no fragment exceeds, where the peer's own ones suggest less than our limit. */
@@ -145,7 +148,7 @@ export class IkeChannel {
   }
 
   send(bytes: Uint8Array): SendOutput {
-    return { kind: 'send', localPort: this.#path.localPort, to: this.#path.remote, bytes };
+    return { kind: 'send', localPort: this.#route.path.localPort, to: this.#route.path.remote, bytes };
   }
 
   #room(largest = Number.POSITIVE_INFINITY): number {
@@ -153,7 +156,7 @@ export class IkeChannel {
   }
 
   #roomIn(packetSize: number): number {
-    return roomForIke(packetSize, this.#path.remote.address.family, this.#path.localPort);
+    return roomForIke(packetSize, this.#route.path.remote.address.family, this.#route.path.localPort);
   }
 }
 

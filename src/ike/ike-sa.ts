@@ -325,7 +325,7 @@ export class IkeSa {
     // A peer behind a NAT may come from a new port, or float to 4500: its ESP mapping moves along (RFC 7296 §2.23).
     if (this.#context.config.role === 'responder') {
       this.#channel.follow(datagram);
-      if (this.established) this.#children.moved(this.#channel.espRemote);
+      this.#children.moved(this.#channel.espRemote);
     }
     const answer =
       opened.kind === 'malformed'

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { nodeCrypto } from '../../src/crypto/node.ts';
 import { natDetectionHash } from '../../src/ike/nat-detection.ts';
+import { ExchangeType } from '../../src/ike/wire/iana.ts';
 import { decodeMessage, encodeMessage } from '../../src/ike/wire/message.ts';
 import type { Endpoint } from '../../src/lib/esp-sa.ts';
 import { ip } from '../../src/lib/ip.ts';
@@ -215,3 +216,30 @@ function hashOf(pair: IkePair, seen: Endpoint): Uint8Array {
   if (sighting === undefined) throw new Error('the peer has seen nothing');
   return natDetectionHash(nodeCrypto, sighting, seen);
 }
+
+test('a branch that moves amid a rekey of the IKE SA has moved for the new one, too', () => {
+  const pair = new IkePair({ initiator: PATIENT, responder: PATIENT });
+  const nat = new Nat(BRANCH, OUTSIDE);
+  let lossy = true;
+  pair.network.middlebox = (packet) => {
+    const isDelete = packet.bytes[18] === ExchangeType.Informational && packet.from.address !== BRANCH;
+    return lossy && isDelete ? undefined : nat.translate(packet);
+  };
+  pair.start().establish();
+  pair.responder.feed({ kind: 'rekey', what: 'ike' });
+  pair.clock.advance(50);
+  nat.forget();
+  // It asks in the old one, for nothing tells it yet that the gateway is in the new one.
+  pair.clock.advance(600);
+  pair.initiator.feed({ kind: 'outbound-traffic' });
+  pair.clock.advance(50);
+  lossy = false;
+  pair.clock.advance(5_000);
+  const before = pair.responder.view.child?.spiIn;
+  pair.responder.feed({ kind: 'rekey', what: 'child' });
+  pair.clock.advance(1_000);
+  expect(pair.responder.view.child?.spiIn).not.toBe(before);
+  expect(pair.initiator.sending?.outbound.spi).toBe(pair.responder.view.child?.spiIn);
+});
+
+const PATIENT = { dpdIntervalMs: 3_600_000 };
