@@ -61,7 +61,7 @@ const SUITES: readonly (readonly [Suites, Suites])[] = [
   [mix(8, 6), hybrid()],
 ];
 
-/** With 40 of them a CHILD_SA is used up within a storm, with 200 within hours. */
+/** A CHILD_SA lasts for 200 packets: some storms, or some hours without. */
 const OCTETS_PER_PACKET = 10_000_000;
 
 export function drawSetup(random: SeededRandom): DaySetup {
@@ -76,7 +76,7 @@ export function drawSetup(random: SeededRandom): DaySetup {
   });
   const [ours, theirs] = pick(SUITES, random);
   const counting = happens(0.15);
-  const volume = counting ? { childLifetimeOctets: pick([40, 200], random) * OCTETS_PER_PACKET } : {};
+  const volume = counting ? { childLifetimeOctets: 200 * OCTETS_PER_PACKET } : {};
   const encapsulation = pick(['udp', 'auto'] as const, random);
   return {
     initiator: { ...own(), ...ours, ...volume, encapsulation, pfsProof: happens(0.5) },

@@ -196,7 +196,7 @@ export class Day {
       host.tick();
     }
     const busy = clock.now < this.#busyUntil;
-    const next = after(clock.now, (busy ? 1_500 : this.#setup.quietTrafficMs) * (0.5 + this.#random.fraction()));
+    const next = after(clock.now, (busy ? 1_000 : this.#setup.quietTrafficMs) * (0.5 + this.#random.fraction()));
     this.#nextTraffic = next;
     clock.schedule(next, () => {
       if (this.#nextTraffic === next) this.#traffic();
