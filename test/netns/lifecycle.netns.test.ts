@@ -43,14 +43,7 @@ describe('a branch with two zones', () => {
     await othersBelongings(topology);
     before = await snapshot(topology.namespace('branch'));
     daemon = await Tunwrightd.start(topology, { config: await manualBranch(topology, topology.zones) });
-    await daemon.waitUntil(
-      'both zones have told their routes, and the kernel has them',
-      20_000,
-      ({ health, links }) => {
-        const peers = links.flatMap(({ tunnels }) => tunnels.flatMap(({ bgp }) => bgp));
-        return health === 'ok' && peers.every((peer) => peer.prefixes_accepted === MICROSOFT_PREFIXES.length);
-      },
-    );
+    await converged(daemon);
   });
   afterEach(() => topology.remove());
 
@@ -123,10 +116,18 @@ describe('a branch with two zones', () => {
 
     await responders[1]?.start();
     await speakers[1]?.start();
-    await daemon.healthy(60_000);
+    await converged(daemon, 60_000);
     expect(await usesDevice(branch, 'tw1')).toBe(true);
   });
 });
+
+/** A session is up, and the branch healthy, before its first UPDATE: waits until the kernel has every route of both zones. */
+async function converged(daemon: Tunwrightd, deadlineMs = 20_000): Promise<void> {
+  await daemon.waitUntil('both zones have told their routes', deadlineMs, ({ health, links }) => {
+    const peers = links.flatMap(({ tunnels }) => tunnels.flatMap(({ bgp }) => bgp));
+    return health === 'ok' && peers.every((peer) => peer.prefixes_accepted === MICROSOFT_PREFIXES.length);
+  });
+}
 
 /** Whether an announced prefix is routed over the device. */
 async function usesDevice(namespace: string, device: string): Promise<boolean> {
