@@ -193,12 +193,13 @@ export class ChildSas {
     if (this.#stillborn.has(terms.spiOut)) return this.#onStillborn(replaces, now);
     this.rekeyError = undefined;
     // RFC 7296 §2.8.1: of two rekeys at once, the one with the lowest of the four nonces goes, deleted by whoever began it.
-    if (rival !== undefined && isLower(lowestNonce(nonces), rival.lowest)) {
+    // What won may be replaced and gone by now, if our answer comes late, but not without a successor.
+    if (rival !== undefined && this.#sending !== undefined && isLower(lowestNonce(nonces), rival.lowest)) {
       const member = this.#add(terms, where, 'leaving', now, remark);
       this.#out.push({ kind: 'child-inbound', child: member.child.pair, suite: terms.suite });
       return;
     }
-    if (rival?.member !== undefined) rival.member.phase = 'redundant';
+    if (rival?.member !== undefined && rival.member.phase !== 'draining') rival.member.phase = 'redundant';
     this.#forgetAwaited();
     const old = this.#find(replaces);
     this.#use(this.#add(terms, where, 'in-use', now, remark));
@@ -416,7 +417,7 @@ export class ChildSas {
   /** The peer's rekey of the same SA as ours, done or half done, by its lowest nonce. */
   #rivalOf(replaces: number | undefined): { readonly member?: Member; readonly lowest: Uint8Array } | undefined {
     const made = this.#asking?.rival;
-    if (made !== undefined && this.#members.includes(made.member) && made.member.phase !== 'draining') return made;
+    if (made !== undefined) return made;
     const half = this.#awaited;
     const isSame = half !== undefined && replaces !== undefined && half.replaces === replaces;
     return isSame ? { lowest: lowestNonce(half.nonces) } : undefined;

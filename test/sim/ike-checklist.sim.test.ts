@@ -216,6 +216,15 @@ const CHILD_REKEYS: Row[] = [
     ...COLLIDED_CHILD,
   },
   {
+    name: 'collision, delayed response: the winner is rekeyed and gone when it comes',
+    acts: [...BOTH_REKEY_CHILD, ['responder', 'rekey child', 200]],
+    lost: [lost('responder', 'CREATE_CHILD_SA', 'response', 1_000)],
+    ifLoser: {
+      initiator: { child: 'responder', deletes: ['responder child', 'responder child', 'initiator child'] },
+      responder: { child: 'initiator', deletes: ['responder child', 'initiator child'] },
+    },
+  },
+  {
     name: 'collision, delayed request: it meets the DELETE',
     acts: BOTH_REKEY_CHILD,
     lost: [lost('responder', 'CREATE_CHILD_SA', 'request', 300), lost('responder', 'INFORMATIONAL', 'response', 1_500)],
