@@ -1,4 +1,4 @@
-import { concat, equalBytes } from '../lib/bytes.ts';
+import { concat } from '../lib/bytes.ts';
 import { elapsedMs, type Instant } from '../lib/time.ts';
 import type { Datagram } from './channel.ts';
 import type { ExchangeContext } from './exchanges/exchange.ts';
@@ -92,7 +92,7 @@ export class Acceptor {
     const cookie = findNotify(message.payloads, NotifyType.Cookie)?.data;
     if (cookie === undefined) return false;
     return [this.#secret, this.#previousSecret].some((secret) =>
-      equalBytes(cookie, this.#cookie(secret, message, datagram)),
+      this.#deps.crypto.equal(cookie, this.#cookie(secret, message, datagram)),
     );
   }
 

@@ -25,23 +25,26 @@ export function idBody(identity: Identity): IdBody {
 
 export const sameId = (a: IdBody, b: IdBody): boolean => a.idType === b.idType && equalBytes(a.data, b.data);
 
-/** Such as `192.0.2.10 (ID_IPV4_ADDR)`; what a peer sent is shown with control characters replaced. */
+/** Such as `192.0.2.10 (ID_IPV4_ADDR)`; what a peer sent is cut, and control characters are replaced. */
 export function describeId({ idType, data }: IdBody): string {
   switch (idType) {
     case IdType.Ipv4:
     case IdType.Ipv6: {
       const name = idType === IdType.Ipv4 ? 'ID_IPV4_ADDR' : 'ID_IPV6_ADDR';
-      return `${data.length === 4 || data.length === 16 ? formatIp(ipFromBytes(data)) : toHex(data)} (${name})`;
+      return `${data.length === 4 || data.length === 16 ? formatIp(ipFromBytes(data)) : hex(data)} (${name})`;
     }
     case IdType.Fqdn:
       return `${printable(data)} (ID_FQDN)`;
     case IdType.Rfc822:
       return `${printable(data)} (ID_RFC822_ADDR)`;
     case IdType.KeyId:
-      return `${toHex(data)} (ID_KEY_ID)`;
+      return `${hex(data)} (ID_KEY_ID)`;
     default:
-      return `${toHex(data)} (ID type ${idType})`;
+      return `${hex(data)} (ID type ${idType})`;
   }
 }
 
-const printable = (data: Uint8Array): string => fromUtf8(data).replace(/\p{C}/gu, '?').slice(0, 128);
+const SHOWN = 128;
+/** A stranger may name itself with 64 kB; nobody reads more than the beginning. */
+const printable = (data: Uint8Array): string => fromUtf8(data.subarray(0, SHOWN)).replace(/\p{C}/gu, '?');
+const hex = (data: Uint8Array): string => `${toHex(data.subarray(0, SHOWN / 2))}${data.length > SHOWN / 2 ? '…' : ''}`;
