@@ -277,7 +277,7 @@ const SHARED = {
   exportKeys: false,
 } as const;
 
-const INITIATOR: IkeConfig = {
+export const INITIATOR: IkeConfig = {
   ...SHARED,
   role: 'initiator',
   localAddress: BRANCH,
@@ -286,7 +286,7 @@ const INITIATOR: IkeConfig = {
   remoteId: { type: 'ipv4', address: GATEWAY },
 };
 
-const RESPONDER: IkeConfig = {
+export const RESPONDER: IkeConfig = {
   ...SHARED,
   role: 'responder',
   localAddress: GATEWAY,

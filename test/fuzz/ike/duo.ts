@@ -7,15 +7,11 @@ import {
   type IkeOutput,
 } from '../../../src/ike/index.ts';
 import type { ExportedIkeKeys } from '../../../src/ike/types.ts';
-import { ip } from '../../../src/lib/ip.ts';
-import { Secret } from '../../../src/lib/secret.ts';
 import { type Instant, instant } from '../../../src/lib/time.ts';
 import { SeededRandom } from '../../sim/clock.ts';
+import { BRANCH, GATEWAY, INITIATOR, RESPONDER } from '../../sim/pair.ts';
 import { quickCrypto } from '../../sim/quick-crypto.ts';
 import { Violation } from '../engine/target.ts';
-
-export const BRANCH = ip('192.0.2.10');
-export const GATEWAY = ip('198.51.100.20');
 
 export type Role = 'initiator' | 'responder';
 export const other = (role: Role): Role => (role === 'initiator' ? 'responder' : 'initiator');
@@ -121,8 +117,8 @@ export class Duo {
   now = instant(1_000);
 
   constructor(seed: number) {
-    this.initiator = new End(INITIATOR, seed + 1);
-    this.responder = new End(RESPONDER, seed + 2);
+    this.initiator = new End({ ...INITIATOR, ...FUZZED }, seed + 1);
+    this.responder = new End({ ...RESPONDER, ...FUZZED }, seed + 2);
   }
 
   start(): this {
@@ -186,32 +182,9 @@ export function datagramFrom(by: Role, port: 500 | 4500, bytes: Uint8Array): Ext
   return { kind: 'datagram', localPort: port, from: { address, port }, bytes };
 }
 
-const SHARED = {
+const FUZZED = {
   // Two groups each, so that an exchange can be asked for another one.
   ikeSuites: [...IKE_MIX.slice(7), ...IKE_MIX.slice(0, 1)],
   espSuites: [...ESP_MIX.slice(5), ...ESP_MIX.slice(0, 1)],
-  psk: Secret.fromText('Lab-PSK-0123456789abcdef'),
-  ikeLifetimeMs: 8 * 3_600_000,
-  childLifetimeMs: 3_600_000,
-  dpdIntervalMs: 10_000,
-  encapsulation: 'auto',
   exportKeys: true,
 } as const;
-
-const INITIATOR: IkeConfig = {
-  ...SHARED,
-  role: 'initiator',
-  localAddress: BRANCH,
-  remoteAddress: GATEWAY,
-  localId: { type: 'ipv4', address: BRANCH },
-  remoteId: { type: 'ipv4', address: GATEWAY },
-};
-
-const RESPONDER: IkeConfig = {
-  ...SHARED,
-  role: 'responder',
-  localAddress: GATEWAY,
-  remoteAddress: undefined,
-  localId: { type: 'ipv4', address: GATEWAY },
-  remoteId: 'any',
-};

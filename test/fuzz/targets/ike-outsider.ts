@@ -1,8 +1,9 @@
 import { equalBytes } from '../../../src/lib/bytes.ts';
 import { ip } from '../../../src/lib/ip.ts';
+import { BRANCH, GATEWAY } from '../../sim/pair.ts';
 import { refer, resolve } from '../engine/references.ts';
 import { type FuzzTarget, Violation } from '../engine/target.ts';
-import { BRANCH, type Duo, type End, GATEWAY, other, type Role } from '../ike/duo.ts';
+import { type Duo, type End, other, type Role } from '../ike/duo.ts';
 import { mutateMessage } from '../ike/mutate-message.ts';
 import { SCENES, type Scene, sceneOf } from '../ike/scenes.ts';
 
