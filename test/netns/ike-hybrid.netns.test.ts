@@ -3,11 +3,11 @@ import type { IkeHistoryView } from '../../src/admin/wire.ts';
 import { manualBranch } from './branch-config.ts';
 import { Capture } from './capture.ts';
 import { eventually } from './eventually.ts';
-import { LabGateway } from './lab-gateway.ts';
 import { RekeyedTunnel } from './rekeyed-tunnel.ts';
 import { ADDRESS, Topology } from './topology.ts';
 import { ping } from './traffic.ts';
 import { Tunwrightd } from './tunwrightd.ts';
+import { ZoneGateway } from './zone-gateway.ts';
 
 const CLASSIC = 'AES_CBC_256/HMAC_SHA2_384_192/PRF_HMAC_SHA2_384/ECP_384';
 const EXCHANGE = { intermediate: '43', followup: '44' };
@@ -46,7 +46,7 @@ describe.concurrent('pq: prefer', () => {
     const topology = await Topology.create();
     const [zone] = topology.zones;
     try {
-      const gateway = await LabGateway.start(zone);
+      const gateway = await ZoneGateway.start(zone);
       const capture = await Capture.start(topology, topology.namespace('branch'), 'wan0');
       const config = await manualBranch(topology, [zone], {
         ike: { pq: 'prefer', lifetime: '10s' },

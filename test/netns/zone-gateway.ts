@@ -10,11 +10,11 @@ import { ADDRESS, type Zone } from './topology.ts';
 
 const PROGRAM = join(ROOT, 'dist/lab/gateway/main.js');
 
-/** The lab's own gateway in a zone's namespace. Unlike strongSwan's userspace ESP it speaks ESP without UDP where no NAT is. */
+/** The lab's own gateway in a zone's namespace. Unlike strongSwan 5.9.8 it speaks ESP without UDP, and ML-KEM. */
 export class ZoneGateway {
   readonly #child: ChildProcess;
   readonly #lines: string[] = [];
-  readonly #exit: Promise<unknown>;
+  readonly #exit: Promise<number | null>;
 
   private constructor(zone: Zone) {
     const options = {
@@ -53,8 +53,9 @@ export class ZoneGateway {
     return gateway;
   }
 
-  async stop(): Promise<void> {
+  /** Says DELETE, and ends; gives the exit code. */
+  async stop(): Promise<number | null> {
     this.#child.stdin?.end();
-    await this.#exit;
+    return this.#exit;
   }
 }
