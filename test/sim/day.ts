@@ -15,6 +15,7 @@ export type DayKind = 'steady' | 'troubled';
 const DAY_MS = 24 * 60 * MINUTE_MS;
 /** What is left of a storm when it is over: retransmissions, drained SAs, SAs that wait for a DELETE. */
 const AFTERMATH_MS = 45_000;
+const HARSH_LOSS = 0.25;
 const OUTSIDE = ip('203.0.113.9');
 
 type End = 'initiator' | 'responder';
@@ -37,6 +38,7 @@ export class Day {
   /** Nothing passes in the directions that are named. */
   readonly #dark = new Set<'out' | 'in'>();
   #handshakes = 0;
+  #harshStorms = 0;
 
   constructor(seed: number, kind: DayKind, crypto: CryptoProvider = quickCrypto, trace?: (line: string) => void) {
     this.#kind = kind;
@@ -64,6 +66,14 @@ export class Day {
   /** IKE SAs that were begun from scratch after the first one. */
   get reconnects(): number {
     return this.#handshakes - 1;
+  }
+
+  /**
+   * Storms that may cost the IKE SA by loss alone: with `HARSH_LOSS` each way, now and then all of the first four requests of
+   * a liveness check, or their responses, are lost, and a peer that is silent for so long counts as dead (< 10 s).
+   */
+  get harshStorms(): number {
+    return this.#harshStorms;
   }
 
   pass(): void {
@@ -114,6 +124,7 @@ export class Day {
     const { clock, network } = this.pair;
     const lengthMs = 20_000 + 25_000 * this.#random.fraction();
     const weather = pick(STORMS, this.#random);
+    if (weather.loss >= HARSH_LOSS) this.#harshStorms++;
     clock.schedule(begin, () => {
       this.#tell(() => `storm ${JSON.stringify(weather)}`);
       network.weather = weather;

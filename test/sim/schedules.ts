@@ -60,6 +60,8 @@ function failureOf(number: number, crypto: CryptoProvider, trace?: (line: string
     problems.push(error instanceof Error ? error.message : String(error));
   }
   problems.push(...day.judge.faults);
-  if (kind === 'steady' && day.reconnects > 0) problems.push(`${day.reconnects} reconnects`);
+  if (kind === 'steady' && day.reconnects > day.harshStorms) {
+    problems.push(`${day.reconnects} reconnects with ${day.harshStorms} harsh storms`);
+  }
   return problems.length === 0 ? undefined : `TUNWRIGHT_SCHEDULE=${number} (${kind}): ${problems.join('; ')}`;
 }
