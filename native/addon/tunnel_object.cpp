@@ -121,6 +121,27 @@ class EventChannel final : public TunnelObserver {
   const std::shared_ptr<std::atomic<int>> queued_ = std::make_shared<std::atomic<int>>(0);
 };
 
+/** Takes a stopped tunnel apart on a thread of the pool, where nobody waits for the kernel. */
+class Dismantling final : public Napi::AsyncWorker {
+ public:
+  static Napi::Promise begin(Napi::Env env, std::unique_ptr<Tunnel> tunnel) {
+    auto* worker = new Dismantling(env, std::move(tunnel));  // deletes itself
+    const Napi::Promise promise = worker->done_.Promise();
+    worker->Queue();
+    return promise;
+  }
+
+ private:
+  Dismantling(Napi::Env env, std::unique_ptr<Tunnel> tunnel)
+      : AsyncWorker(env), tunnel_(std::move(tunnel)), done_(env) {}
+
+  void Execute() override { tunnel_.reset(); }
+  void OnOK() override { done_.Resolve(Env().Undefined()); }
+
+  std::unique_ptr<Tunnel> tunnel_;
+  const Napi::Promise::Deferred done_;
+};
+
 class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
  public:
   static Napi::Function define(Napi::Env env) {
@@ -211,11 +232,16 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
     translated(info.Env(), [&] { open_tunnel().set_carrier(up); });
   }
 
-  void close(const Napi::CallbackInfo& info) {
-    if (!tunnel_) return;
+  /** Repeated: the same promise as the first time. */
+  Napi::Value close(const Napi::CallbackInfo& info) {
+    if (!tunnel_) return closed_.Value();
     napi_remove_env_cleanup_hook(info.Env(), shut_down, this);
-    shut_down(this);
+    tunnel_->stop();
+    channel_.reset();
+    const Napi::Promise closed = Dismantling::begin(info.Env(), std::move(tunnel_));
+    closed_ = Napi::Reference<Napi::Promise>::New(closed, 1);
     Unref();
+    return closed;
   }
 
   /** The thread stops before the channel it speaks through goes. */
@@ -236,6 +262,7 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
   size_t family_ = 4;  // octets of an outer address
   std::unique_ptr<EventChannel> channel_;
   std::unique_ptr<Tunnel> tunnel_;
+  Napi::Reference<Napi::Promise> closed_;  // empty while it is open
 };
 
 }  // namespace

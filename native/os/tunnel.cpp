@@ -84,10 +84,15 @@ Tunnel::Tunnel(const TunnelOptions& options, TunnelObserver& observer)
 }
 
 Tunnel::~Tunnel() {
+  stop();
+  delete outbound_.load();
+}
+
+void Tunnel::stop() {
+  if (!thread_.joinable()) return;
   stop_.store(true);
   wake();
   thread_.join();
-  delete outbound_.load();
 }
 
 void Tunnel::remove_inbound(uint32_t spi) {

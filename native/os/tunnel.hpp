@@ -39,10 +39,13 @@ class Tunnel {
  public:
   /** Opens everything and starts the thread. Throws SystemError. `observer` outlives the tunnel. */
   Tunnel(const TunnelOptions& options, TunnelObserver& observer);
-  /** Stops the thread, zeroises keys, closes device and sockets. */
+  /** Zeroises keys, closes device and sockets: the kernel takes tens of milliseconds to take a device away. */
   ~Tunnel();
   Tunnel(const Tunnel&) = delete;
   Tunnel& operator=(const Tunnel&) = delete;
+
+  /** Ends the thread, which takes as long as a turn of its loop: no packet moves and no observer is called any more. */
+  void stop();
 
   int interface_index() const { return tun_.index(); }
   const std::shared_ptr<TunnelCounters>& counters() const { return counters_; }

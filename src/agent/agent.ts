@@ -114,7 +114,7 @@ export class Agent {
   }
 
   async #stop(): Promise<void> {
-    const { routing, kernel, log, release } = this.#deps;
+    const { routing, kernel, leaving, log, release } = this.#deps;
     this.#cancelTick?.();
     this.#source.close();
     for (const path of this.#paths) path.stopSessions('tunwright is stopping');
@@ -123,6 +123,7 @@ export class Agent {
     await this.#finish('removing routes and rules', routing.clear(), again);
     for (const path of this.#paths) path.stopTunnel();
     await Promise.all([
+      this.#finish('removing the devices', leaving.settled(), again),
       this.#finish('restoring kernel settings', kernel.restore(), again),
       this.#finish('writing the IKE history', log.close(), 'its last lines may be missing'),
     ]);

@@ -25,6 +25,7 @@ import { FibApplier } from './fib-applier.ts';
 import { keepHistory } from './history-journal.ts';
 import { KernelSettings } from './kernel-settings.ts';
 import { KeyExport } from './key-export.ts';
+import { LeavingDevices } from './leaving-devices.ts';
 import { OutsideAddresses } from './outside-addresses.ts';
 import { Routing } from './routing.ts';
 import { powerOnSelfTest } from './self-test.ts';
@@ -105,6 +106,7 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
     }),
     wanAddress,
     outside,
+    leaving: new LeavingDevices(),
     readSecret: secretReader(log),
     http: http.exchange,
     dial: (spec, peer, handlers) => dialBgp(addon, spec, peer, handlers),

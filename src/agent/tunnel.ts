@@ -16,6 +16,7 @@ import { after, elapsedMs, type Instant } from '../lib/time.ts';
 import type { EventLog } from './event-log.ts';
 import { ikeConfig } from './ike-config.ts';
 import type { KeyExport } from './key-export.ts';
+import type { LeavingDevices } from './leaving-devices.ts';
 import type { OutsideAddresses } from './outside-addresses.ts';
 import { Reactor } from './reactor.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
@@ -35,6 +36,7 @@ export interface TunnelDeps {
   /** Own address on a WAN interface, undefined while it has none. */
   readonly wanAddress: (wanInterface: string) => IpAddress | undefined;
   readonly outside: Pick<OutsideAddresses, 'sighted' | 'lost'>;
+  readonly leaving: LeavingDevices;
 }
 
 /** What the tunnel tells its owner; each is called on the event loop, never from inside another. */
@@ -182,6 +184,8 @@ export class Tunnel {
       const reason = `WAN ${wan.name}: interface ${wan.interface} has no IPv4 address; bring it up or correct wans[].interface`;
       return this.#stayClosed('wan', reason, lastDelayMs, now);
     }
+    const namesake = this.#deps.leaving.get(this.spec.interface);
+    if (namesake !== undefined) return void namesake.then(() => this.tick(this.#deps.clock.now()));
     let open: Open;
     try {
       open = this.#openDevice(address, lastDelayMs);
@@ -237,7 +241,7 @@ export class Tunnel {
       };
       return open;
     } catch (error) {
-      device.close();
+      this.#abandon(device);
       throw error;
     }
   }
@@ -342,9 +346,13 @@ export class Tunnel {
   #release(open: Open, reason: string): void {
     open.reactor.close();
     if (open.children.splice(0).length > 0) this.#events.onDown(this, reason);
-    open.device.close();
+    this.#abandon(open.device);
     this.#deps.outside.lost(this.spec);
     this.#events.onClosed(this);
+  }
+
+  #abandon(device: DataPlaneTunnel): void {
+    this.#deps.leaving.add(this.spec.interface, device.close());
   }
 
   /** The kernel's refusals are sentences already; anything else is our own mistake, and its stack goes to the log. */

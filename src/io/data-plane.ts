@@ -69,8 +69,11 @@ export interface DataPlaneTunnel {
   sendKeepalive(to: Endpoint): void;
   /** Without carrier the kernel takes the device's nexthops out of its groups. A new tunnel has carrier. */
   setCarrier(up: boolean): void;
-  /** Zeroises keys, removes the device, closes the sockets. No event comes afterwards. Harmless when repeated. */
-  close(): void;
+  /**
+   * No packet moves and no event comes afterwards. Keys are zeroised, the device removed and the sockets closed beside the event
+   * loop: resolves when that is done, and only then can the interface's name be opened again. Harmless when repeated.
+   */
+  close(): Promise<void>;
 }
 
 /** Throws `DataPlaneError` when the kernel refuses. */

@@ -124,8 +124,11 @@ export interface NativeTunnel {
   sendKeepalive(remoteAddress: Uint8Array, remotePort: number): void;
   /** TUNSETCARRIER; a new device has carrier. Without carrier the kernel takes the device's nexthops out of every group. */
   setCarrier(up: boolean): void;
-  /** Stops the thread, zeroises keys, closes the device and the sockets; done when it returns. */
-  close(): void;
+  /**
+   * Stops the thread before it returns: no event comes afterwards. Zeroises keys, closes the device and the sockets on another
+   * thread, and resolves when they are gone.
+   */
+  close(): Promise<void>;
 }
 
 export type NativeTunnelEvent =

@@ -79,7 +79,7 @@ export class Gateway {
   async close(): Promise<void> {
     this.#service?.peer.stop(CeaseSubcode.AdministrativeShutdown, 'the gateway is stopping');
     await this.withdraw();
-    this.#tunnel.close();
+    await this.#tunnel.close();
   }
 
   #peer(order: { localBgp: IpAddress; branchBgp: IpAddress; branchAsn: number }): BgpPeer {

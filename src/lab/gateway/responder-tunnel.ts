@@ -111,9 +111,9 @@ export class ResponderTunnel {
     this.#serving = undefined;
   }
 
-  close(): void {
+  close(): Promise<void> {
     this.withdraw();
-    this.#device.close();
+    return this.#device.close();
   }
 
   #onDeviceEvent(event: DataPlaneEvent): void {

@@ -48,9 +48,9 @@ const commands = {
   raw: (protocol, hex) => sendRaw(Number(protocol), bytes(hex)),
   forge: (sequence, damage) => forge(BigInt(sequence), damage === 'damaged'),
   threads: (name) => say({ threads: threadsNamed(name) }),
-  close: () => {
+  close: async () => {
     const start = performance.now();
-    tunnel.close();
+    await tunnel.close();
     say({ closedMs: performance.now() - start });
   },
   exit: () => input.close(),

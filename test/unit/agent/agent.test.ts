@@ -86,6 +86,21 @@ describe('Agent.reload', () => {
     expect(new Set(world.routes)).toEqual(new Set(BOTH));
   });
 
+  it('opens a name again as soon as the kernel has taken the old device away, and not before', async () => {
+    const { world, agent } = await started();
+    let gone = (): void => undefined;
+    world.addon.devicesGone = new Promise((resolve) => {
+      gone = resolve;
+    });
+    const opened = (): number => world.calls.filter((call) => call === 'tw0 openTunnel').length;
+    await agent.reload(branchConfig((yaml) => yaml.replace('198.51.100.20', '198.51.100.21')));
+    await world.seconds(3);
+    expect(opened()).toBe(1);
+    gone();
+    await world.seconds(0);
+    expect(opened()).toBe(2);
+  });
+
   it('tells the peers of another network over the sessions that are up', async () => {
     const { world, agent } = await started();
     const before = agent.paths;
@@ -170,6 +185,12 @@ describe('Agent.stop', () => {
   it.each<[string, (world: BranchWorld) => void]>([
     ['the kernel answers nothing any more', (world) => world.kernel.hangOnClear()],
     ['the state directory cannot be written', (world) => world.restoreWith(() => Promise.reject(new Error('EROFS')))],
+    [
+      'a device does not go away',
+      (world) => {
+        world.addon.devicesGone = new Promise(() => undefined);
+      },
+    ],
     ['a setting is stuck', (world) => world.restoreWith(() => new Promise(() => undefined))],
     ['the devices were removed', (world) => world.addon.failing.set('setCarrier', refusal('ENODEV', 'setCarrier'))],
     [

@@ -3,6 +3,7 @@ import { Alarms } from '../../../src/agent/alarms.ts';
 import { BgpPeer, type BgpTransport, type BgpTransportHandlers } from '../../../src/agent/bgp-peer.ts';
 import { EventLog } from '../../../src/agent/event-log.ts';
 import { KernelSettings } from '../../../src/agent/kernel-settings.ts';
+import { LeavingDevices } from '../../../src/agent/leaving-devices.ts';
 import { OutsideAddresses } from '../../../src/agent/outside-addresses.ts';
 import { Routing } from '../../../src/agent/routing.ts';
 import { StateStore } from '../../../src/agent/state-store.ts';
@@ -119,6 +120,7 @@ export class BranchWorld {
         this.released++;
       },
       routing,
+      leaving: new LeavingDevices(),
       outside: new OutsideAddresses({
         log,
         alarms,

@@ -22,6 +22,8 @@ export class FakeAddon implements Pick<NativeAddon, 'openTunnel'> {
   readonly tunnels: FakeTunnel[] = [];
   /** What throws, until it is taken out. */
   readonly failing = new Map<Call, Error>();
+  /** What `close` waits for. */
+  devicesGone: Promise<void> = Promise.resolve();
   /** Gets what the tunnels send. */
   onIke: (tunnel: FakeTunnel, localPort: 500 | 4500, to: Endpoint, message: Uint8Array) => void = () => undefined;
 
@@ -108,10 +110,11 @@ export class FakeTunnel implements NativeTunnel {
   setCarrier(up: boolean): void {
     this.#called('setCarrier', up);
   }
-  close(): void {
-    if (this.closed) return;
+  close(): Promise<void> {
+    if (this.closed) return this.#addon.devicesGone;
     this.#called('close');
     this.closed = true;
+    return this.#addon.devicesGone;
   }
 
   /** As the addon does it: later, and never after `close`. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Alarms } from '../../../src/agent/alarms.ts';
 import { EventLog } from '../../../src/agent/event-log.ts';
 import { KernelSettings } from '../../../src/agent/kernel-settings.ts';
+import { LeavingDevices } from '../../../src/agent/leaving-devices.ts';
 import { Path, type PathDeps } from '../../../src/agent/path.ts';
 import { Routing } from '../../../src/agent/routing.ts';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
@@ -150,6 +151,7 @@ function setUp(gateway: Partial<IkeConfig> = {}, change?: (yaml: string) => stri
     kernel: new KernelSettings(sysctl, alarms, log),
     keyExport: undefined,
     log,
+    leaving: new LeavingDevices(),
     outside: { sighted: nothing, lost: nothing },
     random: new SeededRandom(1),
     routing,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EventLog } from '../../../src/agent/event-log.ts';
 import { KeyExport } from '../../../src/agent/key-export.ts';
+import { LeavingDevices } from '../../../src/agent/leaving-devices.ts';
 import { OUTER_MARK, Tunnel, type TunnelDeps } from '../../../src/agent/tunnel.ts';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
 import type { IkeConfig } from '../../../src/ike/types.ts';
@@ -286,6 +287,7 @@ function setUp(changes: Partial<TunnelDeps> = {}, gateway: Partial<IkeConfig> = 
     random: new SeededRandom(1),
     log,
     keyExport: undefined,
+    leaving: new LeavingDevices(),
     outside: {
       sighted: (_, { translated }) => void seen.push(translated ? 'behind a NAT' : 'as we are'),
       lost: () => void seen.push('lost'),
