@@ -7,7 +7,9 @@ import { installPeers, whyNoNamespaceTests } from './peers.mjs';
 import { main, run, StepError, step } from './steps.mjs';
 
 const SCHEDULES = [1, 2, 3, 4].map((part) => `test/sim/ike-schedules-${part}.sim.test.ts`);
-const FILES = ['rekey-suites', 'rekey', 'lifetimes', 'peer-faults', 'hostile'].map((name) => `test/netns/${name}.netns.test.ts`);
+const FILES = ['rekey-suites', 'rekey', 'lifetimes', 'peer-faults', 'hostile'].map(
+  (name) => `test/netns/${name}.netns.test.ts`,
+);
 
 await main('soak', async () => {
   const { code: unready } = await run(process.execPath, ['scripts/setup.mjs'], { show: true });
