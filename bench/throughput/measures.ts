@@ -39,14 +39,15 @@ export class Load {
     return { gbps: end.sum_received.bits_per_second / 1e9, octets };
   }
 
-  /** Packets per second, in thousands, that arrive without a single loss; `octets`: of the inner IPv4 packet. */
-  async lossFreeKpps(octets: number): Promise<number> {
-    let low = 1_000;
-    let high = 4_000;
-    while (high < 2_000_000 && (await this.#passes(high, octets))) {
-      low = high;
-      high *= 2;
-    }
+  /**
+   * Packets per second, in thousands, that arrive without a single loss; `octets`: of the inner IPv4 packet. The search begins
+   * around `aboutKpps`, if somebody knows.
+   */
+  async lossFreeKpps(octets: number, aboutKpps?: number): Promise<number> {
+    let low = aboutKpps === undefined ? 1_000 : aboutKpps * 850;
+    let high = aboutKpps === undefined ? 4_000 : aboutKpps * 1_150;
+    while (low > 1_000 && !(await this.#passes(low, octets))) [low, high] = [low / 2, low];
+    while (high < 2_000_000 && (await this.#passes(high, octets))) [low, high] = [high, high * 2];
     while (high / low > PRECISION) {
       const middle = Math.sqrt(low * high);
       if (await this.#passes(middle, octets)) low = middle;

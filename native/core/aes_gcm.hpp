@@ -9,7 +9,7 @@ namespace tunwright {
 
 /**
  * AES-GCM with a 12-octet nonce and a 16-octet tag under one key in one direction. The key is expanded once; a packet
- * costs a re-initialisation with its nonce only. The key schedule is zeroised with the object.
+ * costs no set-up where its nonce, as a number, is the last one plus 1. The key schedule is zeroised with the object.
  */
 class AesGcm {
  public:
@@ -32,7 +32,12 @@ class AesGcm {
             const uint8_t* tag);
 
  private:
+  bool set_fixed(const uint8_t* nonce);
+  bool begin_at(const uint8_t* nonce);
+
   evp_cipher_ctx_st* context_;
+  uint8_t next_[kNonce] = {};  // the nonce that `context_` is ready to seal with
+  bool ready_ = false;
 };
 
 }  // namespace tunwright
