@@ -50,9 +50,17 @@ export class Strangers {
     if (rows !== undefined && rows.length < MAX_ROWS) rows.push(row);
   }
 
-  /** This one has authenticated: it is no stranger any more, and all is told. */
+  /**
+   * This one has authenticated: it is no stranger any more, and all is told. Older ones from its address are forgotten:
+   * whoever began them has begun anew since, and an IKE_AUTH that was long on its way must not replace what is in use.
+   */
   welcome(sa: IkeSa): readonly IkeHistoryEvent[] {
-    return this.#remove(sa);
+    const welcomed = this.#strangers.findIndex((stranger) => stranger.sa === sa);
+    const from = this.#strangers[welcomed]?.from;
+    const rows = this.#remove(sa);
+    if (from !== undefined)
+      this.#strangers = this.#strangers.filter((other, i) => i >= welcomed || !equalIp(other.from, from));
+    return rows;
   }
 
   /** This one came to its end: what is told of it, if anything. */
