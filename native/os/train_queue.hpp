@@ -18,7 +18,8 @@ namespace tunwright {
  */
 class TrainQueue {
  public:
-  static constexpr size_t kTrains = 16;
+  // More would gather before the first leaves, and the far end, which could be decrypting by then, would idle.
+  static constexpr size_t kTrains = 8;
   static constexpr size_t kArena = kTrains * (Train::kCapacity + 256);
 
   TrainQueue(TunnelCounters& counters, Arena& arena);
