@@ -1,6 +1,7 @@
 // The doors of src/io/native.ts. Everything here checks arguments, calls core or os, and shapes the answer.
 #include <napi.h>
 
+#include "../core/ecdh.hpp"
 #include "arguments.hpp"
 #include "errors.hpp"
 #include "esp_functions.hpp"
@@ -30,6 +31,19 @@ Napi::Value get_peer_credentials(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value agree_ecp(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto group = static_cast<EcpGroup>(arguments::integer(info[0], "group", 19, 20));
+  const size_t field = ecp_field_octets(group);
+  const auto private_value = arguments::octets(info[1], "privateValue", {field});
+  const auto point = arguments::octets(info[2], "point", {2 * field});
+  return translated(env, [&]() -> Napi::Value {
+    auto shared = Napi::Uint8Array::New(env, field);
+    if (!ecdh(group, private_value, point, {shared.Data(), field})) return env.Undefined();
+    return shared;
+  });
+}
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   define_tunnel(env, exports);
   exports.Set("openTunnel", Napi::Function::New(env, open_tunnel));
@@ -37,6 +51,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("openTcp", Napi::Function::New(env, open_tcp_socket));
   exports.Set("openRaw", Napi::Function::New(env, open_raw_socket));
   exports.Set("peerCredentials", Napi::Function::New(env, get_peer_credentials));
+  exports.Set("agreeEcp", Napi::Function::New(env, agree_ecp));
   exports.Set("espSeal", Napi::Function::New(env, esp_seal));
   exports.Set("espOpen", Napi::Function::New(env, esp_open));
   exports.Set("searchNat", Napi::Function::New(env, search_nat_endpoint));

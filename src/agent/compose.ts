@@ -1,7 +1,7 @@
 import type { BgpConfig } from '../bgp/types.ts';
 import type { Config } from '../config/types.ts';
 import { nobleCrypto } from '../crypto/noble.ts';
-import { nodeCrypto, systemRandom } from '../crypto/node.ts';
+import { nodeCryptoWith, systemRandom } from '../crypto/node.ts';
 import { heldBack } from '../fib/desired.ts';
 import { WATCHED_GROUPS } from '../fib/wire/watch.ts';
 import { loadAddon } from '../io/addon.ts';
@@ -57,7 +57,7 @@ export interface AgentOptions {
 export async function createAgent({ config, stateDirectory, version }: AgentOptions): Promise<Agent> {
   const clock = systemClock;
   const addon = loadAddon();
-  const crypto = config.crypto.provider === 'noble' ? nobleCrypto : nodeCrypto;
+  const crypto = config.crypto.provider === 'noble' ? nobleCrypto : nodeCryptoWith(addon.agreeEcp);
   const test = powerOnSelfTest(addon, crypto);
   if (!test.ok) throw new Error(test.error);
   const log = new EventLog(clock.wall);

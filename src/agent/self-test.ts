@@ -1,5 +1,5 @@
 import { nobleCrypto } from '../crypto/noble.ts';
-import { nodeCrypto, systemRandom } from '../crypto/node.ts';
+import { nodeCryptoWith, systemRandom } from '../crypto/node.ts';
 import { type EspImplementation, selfTest } from '../crypto/self-test.ts';
 import type { CryptoProvider } from '../crypto/types.ts';
 import { referenceEsp } from '../esp/reference.ts';
@@ -16,12 +16,12 @@ const SMALLEST_REPLAY_WINDOW = 64;
  * itself, before the first key is made. The error is one sentence; the daemon must not start with it.
  */
 export function powerOnSelfTest(
-  addon: Pick<NativeAddon, 'espSeal' | 'espOpen'>,
+  addon: Pick<NativeAddon, 'agreeEcp' | 'espSeal' | 'espOpen'>,
   crypto: CryptoProvider,
 ): Result<void, string> {
   try {
     const esp = [referenceEsp(nobleCrypto), packetPath(addon)];
-    const result = selfTest([nodeCrypto, nobleCrypto], systemRandom, esp);
+    const result = selfTest([nodeCryptoWith(addon.agreeEcp), nobleCrypto], systemRandom, esp);
     const rehearsed = result.ok ? rehearseHandshakes(crypto, systemRandom) : result;
     return rehearsed.ok ? rehearsed : refusal(rehearsed.error);
   } catch (error) {

@@ -1,12 +1,6 @@
-import { fromHex } from '../lib/bytes.ts';
-
 export interface EcpGroup {
   /** OpenSSL's name. */
   readonly curve: 'prime256v1' | 'secp384r1';
-  /** RFC 7518 §6.2.1.1. */
-  readonly jwkCurve: 'P-256' | 'P-384';
-  /** What precedes x|y in a SubjectPublicKeyInfo (RFC 5480): the algorithm, and that the point is not compressed. */
-  readonly spkiPrefix: Uint8Array;
   /** Length of a coordinate, and of the shared secret. */
   readonly fieldOctets: number;
   /** Order n of the base point; private values are uniform in [1, n-1]. */
@@ -17,15 +11,11 @@ export interface EcpGroup {
 export const ECP_GROUPS: Readonly<Record<19 | 20, EcpGroup>> = {
   19: {
     curve: 'prime256v1',
-    jwkCurve: 'P-256',
-    spkiPrefix: fromHex('3059301306072a8648ce3d020106082a8648ce3d03010703420004'),
     fieldOctets: 32,
     order: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n,
   },
   20: {
     curve: 'secp384r1',
-    jwkCurve: 'P-384',
-    spkiPrefix: fromHex('3076301006072a8648ce3d020106052b8104002203620004'),
     fieldOctets: 48,
     order: 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n,
   },

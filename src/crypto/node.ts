@@ -73,43 +73,57 @@ export const nodeCrypto: CryptoProvider = {
   },
 
   keyExchange(group, random) {
-    return group === 19 || group === 20 ? ecpExchange(group, random) : modpExchange(group, random);
+    return group === 19 || group === 20 ? ecpExchange(group, random, agreeByEcdh) : modpExchange(group, random);
   },
   mlKem768,
   equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
 };
 
 /**
- * RFC 5903. Agrees through KeyObjects: `computeSecret` of an ECDH object checks our own key pair anew each time, which
- * costs a third of the whole, while the peer waits. Only the ECDH object makes a public value of a chosen private one.
+ * The x coordinate (RFC 5903 §7) of a private value times a point x|y, both of them of the group's size; undefined when the point is
+ * not on the curve.
  */
-function ecpExchange(group: 19 | 20, random: Random): KeyExchange {
-  const { curve, jwkCurve, fieldOctets, order, spkiPrefix } = ECP_GROUPS[group];
+export type EcpAgreement = (group: 19 | 20, privateValue: Uint8Array, point: Uint8Array) => Uint8Array | undefined;
+
+/**
+ * `nodeCrypto` with the ECP groups agreed by `agree`. The peer waits while it computes, and node:crypto takes half as long again:
+ * it multiplies the peer's point by the group's order too, which proves nothing where the cofactor is 1.
+ */
+export function nodeCryptoWith(agree: EcpAgreement): CryptoProvider {
+  return {
+    ...nodeCrypto,
+    keyExchange: (group, random) =>
+      group === 19 || group === 20 ? ecpExchange(group, random, agree) : modpExchange(group, random),
+  };
+}
+
+/** RFC 5903. */
+function ecpExchange(group: 19 | 20, random: Random, agree: EcpAgreement): KeyExchange {
+  const { curve, fieldOctets, order } = ECP_GROUPS[group];
   const privateValue = drawPrivateValue(random, order);
   const ecdh = createECDH(curve);
   ecdh.setPrivateKey(privateValue);
-  const publicValue = plain(ecdh.getPublicKey()).slice(UNCOMPRESSED_POINT.length);
-  const [d = '', x = '', y = ''] = [
-    privateValue,
-    publicValue.subarray(0, fieldOctets),
-    publicValue.subarray(fieldOctets),
-  ].map((octets) => Buffer.from(octets).toString('base64url'));
-  const privateKey = createPrivateKey({ key: { kty: 'EC', crv: jwkCurve, d, x, y }, format: 'jwk' });
   return {
     group,
-    publicValue,
+    publicValue: plain(ecdh.getPublicKey()).slice(UNCOMPRESSED_POINT.length),
     agree(peerPublicValue) {
       if (peerPublicValue.length !== 2 * fieldOctets) return err('bad-public-value');
-      try {
-        const spki = Buffer.from(concat(spkiPrefix, peerPublicValue));
-        const publicKey = createPublicKey({ key: spki, format: 'der', type: 'spki' });
-        return ok(plain(diffieHellman({ privateKey, publicKey })));
-      } catch {
-        return err('bad-public-value'); // OpenSSL refuses a point that is not on the curve
-      }
+      const shared = agree(group, privateValue, peerPublicValue);
+      return shared === undefined ? err('bad-public-value') : ok(shared);
     },
   };
 }
+
+/** By node:crypto alone. */
+const agreeByEcdh: EcpAgreement = (group, privateValue, point) => {
+  const ecdh = createECDH(ECP_GROUPS[group].curve);
+  ecdh.setPrivateKey(privateValue);
+  try {
+    return plain(ecdh.computeSecret(concat(UNCOMPRESSED_POINT, point)));
+  } catch {
+    return undefined; // the point is not on the curve
+  }
+};
 
 /** RFC 3526 and RFC 5114. g^x is what agreeing with the public value g gives, so that no key has to be taken apart. */
 function modpExchange(group: 14 | 24, random: Random): KeyExchange {

@@ -30,6 +30,8 @@ export interface NativeAddon {
     packet: Uint8Array,
     highest?: bigint,
   ): { sequence: bigint; innerPacket: Uint8Array } | undefined;
+  /** ECDH by the running Node's OpenSSL with one multiplication in constant time: what `EcpAgreement` of src/crypto asks. */
+  agreeEcp(group: 19 | 20, privateValue: Uint8Array, point: Uint8Array): Uint8Array | undefined;
   /**
    * Looks for the IPv4 endpoint whose NAT_DETECTION hash (RFC 7296 §2.23) with `spis` (16 octets) is `hash` (20 octets), on
    * a thread of the lowest priority: about 4 ms for all ports of an address. `onDone` comes once, unless it was cancelled.

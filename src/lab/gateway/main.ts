@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { nodeCrypto, systemRandom } from '../../crypto/node.ts';
+import { nodeCryptoWith, systemRandom } from '../../crypto/node.ts';
 import { loadAddon } from '../../io/addon.ts';
 import { systemClock } from '../../io/clock.ts';
 import { hostPrefix, ip, prefix } from '../../lib/ip.ts';
@@ -30,9 +30,10 @@ const options = readOptions(
 const report = (event: string, detail: string): void => printMessage({ event, detail });
 const announced = options.announced.map(prefix);
 const routes = new KernelRoutes(options.device, (message) => report('failed', message));
+const addon = loadAddon();
 const gateway = new Gateway(
   { device: options.device, mtu: options.mtu, endpoint: ip(options.endpoint), asn: options.asn, announced },
-  { addon: loadAddon(), clock: systemClock, crypto: nodeCrypto, random: systemRandom, routes, report },
+  { addon, clock: systemClock, crypto: nodeCryptoWith(addon.agreeEcp), random: systemRandom, routes, report },
 );
 
 await routes.own([...announced, hostPrefix(ip(options.probe.address))]);

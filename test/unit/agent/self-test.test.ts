@@ -14,7 +14,7 @@ describe('powerOnSelfTest', () => {
   it('refuses a packet path that seals otherwise, and says what differs', () => {
     const result = powerOnSelfTest(
       {
-        espOpen: addon.espOpen,
+        ...addon,
         espSeal: (...call) => addon.espSeal(...call).map((octet, i) => (i === 20 ? octet ^ 1 : octet)),
       },
       nodeCrypto,
@@ -31,7 +31,7 @@ describe('powerOnSelfTest', () => {
   });
 
   it('refuses a packet path that throws', () => {
-    const broken = { espOpen: addon.espOpen, espSeal: () => fail('EVP_EncryptInit_ex failed') };
+    const broken = { ...addon, espSeal: () => fail('EVP_EncryptInit_ex failed') };
     const result = powerOnSelfTest(broken, nodeCrypto);
     expect(result.ok ? '' : result.error).toContain('self-test failed: EVP_EncryptInit_ex failed');
   });
