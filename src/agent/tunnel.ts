@@ -194,7 +194,10 @@ export class Tunnel {
     }
     this.#state = open;
     this.#events.onOpened(this);
-    open.reactor.feed({ kind: 'start' });
+    // In a turn of its own: the kernel may have taken long over the device, and the first keys take long too.
+    this.#deps.clock.wakeAt(now, () => {
+      if (this.#state === open) open.reactor.feed({ kind: 'start' });
+    });
   }
 
   /** A device without carrier and an IKE connection that has not begun; throws when the kernel refuses. */

@@ -102,7 +102,9 @@ describe('a branch with two zones', () => {
 
   it('a zone dies without a word: DPD notices, the routes leave it, and come back with it', async () => {
     const branch = topology.namespace('branch');
-    await Promise.all([speakers[1]?.kill(), responders[1]?.kill()]);
+    // In this order, so that the kernel's FIN for the speaker's session does not get out.
+    await responders[1]?.kill();
+    await speakers[1]?.kill();
     await eventually(
       'no route leads to the dead zone',
       SILENCE_NOTICED_MS,
