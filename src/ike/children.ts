@@ -1,56 +1,17 @@
 import type { Random } from '../crypto/types.ts';
-import type { Endpoint, EspSaPair } from '../lib/esp-sa.ts';
-import { equalIp } from '../lib/ip.ts';
-import { after, earliest, type Instant, TimerTable } from '../lib/time.ts';
-import { Allowance } from './allowance.ts';
-import { type ChildSa, type ChildTerms, espSaPair } from './child-sa.ts';
+import type { Endpoint } from '../lib/esp-sa.ts';
+import { after, earliest, type Instant } from '../lib/time.ts';
+import { type ChildOutput, ChildRoster, type Member, type Spent, type Where } from './child-roster.ts';
+import type { ChildSa, ChildTerms } from './child-sa.ts';
 import type { ReplacedChild } from './exchanges/create-child.ts';
 import type { Outcome } from './exchanges/exchange.ts';
 import type { PeersHalf } from './exchanges/followup-ke.ts';
 import { isLower, lowestNonce } from './keymat.ts';
-import {
-  BUSY_RETRY_MS,
-  CONFIRM_MS,
-  DRAIN_MS,
-  FOLLOWUP_MS,
-  jitter,
-  OVERTIME_MS,
-  PFS_PROOF_MS,
-  RECREATE_AFTER_MS,
-  rekeyRetryMs,
-  softMs,
-} from './timing.ts';
-import type { ChildUsage, IkeConfig, IkeOutput } from './types.ts';
+import { BUSY_RETRY_MS, DRAIN_MS, FOLLOWUP_MS, jitter, OVERTIME_MS, PFS_PROOF_MS, rekeyRetryMs } from './timing.ts';
+import type { ChildUsage, IkeConfig } from './types.ts';
 
 /** More than any collision makes; a peer cannot have us hold more. */
 const MAX_CHILDREN = 6;
-/** Rekeys faster than the drain time cut the oldest short. */
-const MAX_DRAINING = 4;
-
-/**
- * `in-use`: both ends have it. `unconfirmed`: the peer made it, but may not receive on it yet. `redundant`: lost a
- * collision, the peer deletes it. `leaving`: our DELETE is due or under way. `draining`: gone, but packets may still come.
- */
-type Phase = 'in-use' | 'unconfirmed' | 'redundant' | 'leaving' | 'draining';
-
-interface Member {
-  child: ChildSa;
-  readonly spiIn: number;
-  readonly allowance: Allowance;
-  /** That the peer narrowed its selectors; empty for no. */
-  readonly narrowed: string;
-  phase: Phase;
-  /** The peer has it for sure: before, a DELETE would tell it nothing, and our answer would then set up a dead one. */
-  known: boolean;
-  /** A successor exists: nobody rekeys this one again. */
-  replaced: boolean;
-  wantsRekey: boolean;
-  /** Its rekey for volume was asked for; what became of that decides when it is tried again. */
-  volumeDue: boolean;
-  /** What ended its lifetime while a rekey was under way: it lives on for a little, once. */
-  overtime: Spent | undefined;
-  failures: number;
-}
 
 /** Our request under way: the rekey of one, or, without `spiIn`, a new one. */
 interface Asking {
@@ -65,17 +26,9 @@ type ChildTask =
   /** There is none, and there should be one. */
   | { readonly kind: 'create' };
 
-const REPLACED = 'replaced by a rekey';
-
-type Where = Pick<EspSaPair, 'encapsulation' | 'remote'>;
-type ChildOutput = Extract<IkeOutput, { readonly kind: `child-${string}` }>;
 type Created = Extract<Outcome, { readonly kind: 'child-created' }>;
 type Deleted = Extract<Outcome, { readonly kind: 'child-deleted' }>;
 type Refused = Extract<Outcome, { readonly kind: 'child-refused' }>;
-/** What of a lifetime is used up: a volume in words, or time. */
-type Spent = string | 'time';
-
-type TimerName = 'create' | 'followup' | `${'soft' | 'volume' | 'hard' | 'confirm' | 'drain'} ${number}`;
 
 /**
  * The CHILD_SAs of one tunnel: which one carries traffic, which ones come and go, and when each is rekeyed. Outlives
@@ -85,10 +38,7 @@ type TimerName = 'create' | 'followup' | `${'soft' | 'volume' | 'hard' | 'confir
 export class ChildSas {
   readonly #config: IkeConfig;
   readonly #random: Random;
-  readonly #members: Member[] = [];
-  readonly #timers = new TimerTable<TimerName>();
-  readonly #out: ChildOutput[] = [];
-  #sending: Member | undefined;
+  readonly #roster: ChildRoster;
   /** The tunnel ends: what exchanges under way still bring comes too late. */
   #over = false;
   #asking: Asking | undefined;
@@ -102,41 +52,42 @@ export class ChildSas {
   constructor(config: IkeConfig, random: Random) {
     this.#config = config;
     this.#random = random;
+    this.#roster = new ChildRoster(config, random);
   }
 
   get sending(): ChildSa | undefined {
-    return this.#sending?.child;
+    return this.#roster.sending?.child;
   }
 
   /** When the SA in use is rekeyed, or ends if nobody rekeys it. */
   get rekeyAt(): Instant | undefined {
-    const spiIn = this.#sending?.spiIn;
+    const spiIn = this.#roster.sending?.spiIn;
     if (spiIn === undefined) return undefined;
-    const soft = earliest(this.#timers.get(`soft ${spiIn}`), this.#timers.get(`volume ${spiIn}`));
-    return soft ?? this.#timers.get(`hard ${spiIn}`);
+    const soft = earliest(this.#roster.timers.get(`soft ${spiIn}`), this.#roster.timers.get(`volume ${spiIn}`));
+    return soft ?? this.#roster.timers.get(`hard ${spiIn}`);
   }
 
   /** That the peer narrowed the selectors of the one in use. */
   get narrowed(): string | undefined {
-    return this.#sending?.narrowed || undefined;
+    return this.#roster.sending?.narrowed || undefined;
   }
 
   /** That the one in use carries more than it may, because traffic is too fast for its limits. */
   get lifetimeError(): string | undefined {
-    return this.#sending?.allowance.complaint;
+    return this.#roster.sending?.allowance.complaint;
   }
 
   /** What may pass through the one in use before its rekey. */
   left(what: 'octets' | 'packets'): number | undefined {
-    return this.#sending?.allowance.left(what);
+    return this.#roster.sending?.allowance.left(what);
   }
 
   get count(): number {
-    return this.#members.length;
+    return this.#roster.members.length;
   }
 
   get full(): boolean {
-    return this.#members.filter(({ phase }) => phase !== 'draining').length >= MAX_CHILDREN;
+    return this.#roster.members.filter(({ phase }) => phase !== 'draining').length >= MAX_CHILDREN;
   }
 
   /** The peer may finish this. */
@@ -146,22 +97,22 @@ export class ChildSas {
 
   /** Drain until undefined after every call. */
   poll(): ChildOutput | undefined {
-    return this.#out.shift();
+    return this.#roster.poll();
   }
 
   nextTimeout(): Instant | undefined {
-    return this.#timers.next();
+    return this.#roster.timers.next();
   }
 
   // --- what exchanges made of them
 
   /** The first one, from IKE_AUTH: used at once. */
   first(terms: ChildTerms, where: Where, now: Instant): void {
-    this.#use(this.#add(terms, where, 'in-use', now));
+    this.#roster.use(this.#roster.add(terms, where, 'in-use', now));
     if (this.#config.pfsProof !== true || terms.suite.pfsGroup === 'none') return;
     const proofAt = after(now, jitter(this.#random, PFS_PROOF_MS));
     const soft = `soft ${terms.spiIn}` as const;
-    this.#timers.set(soft, earliest(this.#timers.get(soft), proofAt) ?? proofAt);
+    this.#roster.timers.set(soft, earliest(this.#roster.timers.get(soft), proofAt) ?? proofAt);
   }
 
   /** Our request is on its way: the rekey of this one, or for a new one. */
@@ -173,7 +124,7 @@ export class ChildSas {
   /** The peer's first half is done. It forgets the rest if it loses a collision, so it is not awaited for long. */
   await(awaited: PeersHalf, now: Instant): void {
     this.#awaited = awaited;
-    this.#timers.set('followup', after(now, FOLLOWUP_MS));
+    this.#roster.timers.set('followup', after(now, FOLLOWUP_MS));
   }
 
   /** Our first half is done: do we go on? RFC 9370 §2.2.4: of two rekeys at once, the one with the lowest nonce stops. */
@@ -194,34 +145,34 @@ export class ChildSas {
     this.rekeyError = undefined;
     // RFC 7296 §2.8.1: of two rekeys at once, the one with the lowest of the four nonces goes, deleted by whoever began it.
     // What won may be replaced and gone by now, if our answer comes late, but not without a successor.
-    if (rival !== undefined && this.#sending !== undefined && isLower(lowestNonce(nonces), rival.lowest)) {
-      const member = this.#add(terms, where, 'leaving', now, remark);
-      this.#out.push({ kind: 'child-inbound', child: member.child.pair, suite: terms.suite });
+    if (rival !== undefined && this.#roster.sending !== undefined && isLower(lowestNonce(nonces), rival.lowest)) {
+      const member = this.#roster.add(terms, where, 'leaving', now, remark);
+      this.#roster.receive(member);
       return;
     }
     if (rival?.member !== undefined && rival.member.phase !== 'draining') rival.member.phase = 'redundant';
     this.#forgetAwaited();
-    const old = this.#find(replaces);
-    this.#use(this.#add(terms, where, 'in-use', now, remark));
-    if (old !== undefined) this.#leave(old);
+    const old = this.#roster.find(replaces);
+    this.#roster.use(this.#roster.add(terms, where, 'in-use', now, remark));
+    if (old !== undefined) this.#roster.leave(old);
   }
 
   createdByPeer({ terms, nonces, replaces, remark }: Created, where: Where, now: Instant): void {
     if (this.#over) return;
     this.#forgetAwaited();
-    const old = this.#find(replaces) ?? this.#sending;
-    const member = this.#add(terms, where, old === undefined ? 'in-use' : 'unconfirmed', now, remark);
+    const old = this.#roster.find(replaces) ?? this.#roster.sending;
+    const member = this.#roster.add(terms, where, old === undefined ? 'in-use' : 'unconfirmed', now, remark);
     member.known = false;
-    if (old === undefined) return this.#use(member);
-    this.#out.push({ kind: 'child-inbound', child: member.child.pair, suite: terms.suite });
+    if (old === undefined) return this.#roster.use(member);
+    this.#roster.receive(member);
     this.rekeyError = undefined;
-    this.#replaced(old);
+    this.#roster.replaced(old);
     if (this.#asking !== undefined && this.#asking.spiIn === old.spiIn)
       this.#asking.rival = { member, lowest: lowestNonce(nonces) };
     // Not a rekey, so the peer will not delete the old one; nor does a tunnel need two.
     if (replaces === undefined) {
       old.overtime = 'time';
-      this.#timers.set(`hard ${old.spiIn}`, after(now, DRAIN_MS));
+      this.#roster.timers.set(`hard ${old.spiIn}`, after(now, DRAIN_MS));
     }
   }
 
@@ -229,81 +180,74 @@ export class ChildSas {
   refused({ cause, replaces, reason }: Refused, now: Instant): 'fatal' | 'retry' {
     this.#asking = undefined;
     if (replaces === undefined) {
-      if (cause === 'temporary') this.#timers.set('create', after(now, jitter(this.#random, BUSY_RETRY_MS)));
+      if (cause === 'temporary') this.#roster.timers.set('create', after(now, jitter(this.#random, BUSY_RETRY_MS)));
       return cause === 'temporary' ? 'retry' : 'fatal';
     }
-    const member = this.#find(replaces);
+    const member = this.#roster.find(replaces);
     if (member === undefined || member.replaced || member.phase !== 'in-use') return 'retry';
     member.wantsRekey = false;
     if (cause === 'not-found') {
-      this.#remove(member, reason);
+      this.#roster.remove(member, reason);
       return 'retry';
     }
     if (cause === 'refused') this.rekeyError = reason;
     const waitMs =
       cause === 'temporary' ? jitter(this.#random, BUSY_RETRY_MS) : rekeyRetryMs(this.#random, member.failures++);
-    this.#timers.set(`soft ${member.spiIn}`, after(now, waitMs));
+    this.#roster.timers.set(`soft ${member.spiIn}`, after(now, waitMs));
     return 'retry';
   }
 
   /** The peer deleted what its answer, which came late, was about. */
   #onStillborn(replaces: number | undefined, now: Instant): void {
-    const old = this.#find(replaces);
-    if (old === undefined) return this.#timers.set('create', after(now, jitter(this.#random, BUSY_RETRY_MS)));
+    const old = this.#roster.find(replaces);
+    if (old === undefined) return this.#roster.timers.set('create', after(now, jitter(this.#random, BUSY_RETRY_MS)));
     old.wantsRekey = false;
-    this.#timers.set(`soft ${old.spiIn}`, after(now, rekeyRetryMs(this.#random, old.failures++)));
+    this.#roster.timers.set(`soft ${old.spiIn}`, after(now, rekeyRetryMs(this.#random, old.failures++)));
   }
 
   /** Gone at the peer. What it sent before may still arrive, so the inbound half stays a while where another SA took over. */
   deleted({ spisIn, unknown, reason }: Deleted, now: Instant): void {
     for (const spiOut of unknown) if (this.#stillborn.size < MAX_CHILDREN) this.#stillborn.add(spiOut);
     for (const spiIn of spisIn) {
-      const member = this.#find(spiIn);
+      const member = this.#roster.find(spiIn);
       if (member === undefined || member.phase === 'draining') continue;
-      this.#stopTimers(member);
+      this.#roster.stopTimers(member);
       member.phase = 'draining';
-      if (member === this.#sending && !this.#switchOver()) {
-        this.#remove(member, reason);
-        this.#expectConfirmation(now);
+      if (member === this.#roster.sending && !this.#roster.switchOver()) {
+        this.#roster.remove(member, reason);
+        this.#roster.expectConfirmation(now);
         continue;
       }
-      this.#timers.set(`drain ${spiIn}`, after(now, DRAIN_MS));
+      this.#roster.drain(member, now);
     }
-    const draining = this.#members.filter(({ phase }) => phase === 'draining');
-    for (const member of draining.slice(0, -MAX_DRAINING)) this.#remove(member, REPLACED);
+    this.#roster.cutDrainsShort();
   }
 
   /** The peer is here now, as a fresh message of it shows. */
   moved(remote: Endpoint): void {
-    const elsewhere = this.#members.filter(({ child }) => !equalEndpoint(child.pair.remote, remote));
-    if (elsewhere.length === 0) return;
-    for (const member of elsewhere) member.child = { ...member.child, pair: { ...member.child.pair, remote } };
-    this.#out.push({ kind: 'child-moved', remote });
+    this.#roster.moved(remote);
   }
 
   /** The peer has this one: ESP came on it, or it went on after the exchange that made it. */
   peerHas(spiIn: number): void {
-    const member = this.#find(spiIn);
+    const member = this.#roster.find(spiIn);
     if (member === undefined) return;
     member.known = true;
-    if (member.phase === 'unconfirmed') this.#confirm(member);
+    if (member.phase === 'unconfirmed') this.#roster.confirm(member);
   }
 
   /** All of them go, without a word to the peer, and none comes any more. */
   end(reason: string): void {
     this.#over = true;
-    // The one in use last: until then the tunnel has somewhere to send to.
-    const others = this.#members.filter((member) => member !== this.#sending);
-    for (const member of [...others, ...this.#members.filter((m) => m === this.#sending)]) this.#remove(member, reason);
+    this.#roster.clear(reason);
     this.#awaited = undefined;
-    this.#timers.stopAll();
   }
 
   // --- what exchanges ask about them
 
   /** What a REKEY_SA for the SA that we send to with `spiOut` would replace. */
   replaceable(spiOut: number): ReplacedChild {
-    const member = this.#members.find((m) => m.child.pair.outbound.spi === spiOut && m.phase !== 'draining');
+    const member = this.#roster.findOutbound(spiOut);
     // What the peer made for the request that we are asking comes to be known only with its answer.
     if (member === undefined) return { kind: this.#asking === undefined ? 'unknown' : 'unsure' };
     return member.replaced || member.phase === 'leaving' || member.phase === 'redundant'
@@ -313,7 +257,7 @@ export class ChildSas {
 
   /** The one that we send to with `spiOut`. `leaving`: our own DELETE for it is due or under way. */
   byOutbound(spiOut: number): { readonly spiIn: number; readonly leaving: boolean } | undefined {
-    const member = this.#members.find((m) => m.child.pair.outbound.spi === spiOut && m.phase !== 'draining');
+    const member = this.#roster.findOutbound(spiOut);
     return member && { spiIn: member.spiIn, leaving: member.phase === 'leaving' };
   }
 
@@ -321,39 +265,39 @@ export class ChildSas {
 
   /** The one exchange that is due now, if any; asked whenever the window is free. */
   nextTask(): ChildTask | undefined {
-    const leaving = this.#members.find(({ phase, known }) => phase === 'leaving' && known);
+    const leaving = this.#roster.members.find(({ phase, known }) => phase === 'leaving' && known);
     if (leaving !== undefined) return { kind: 'delete', spiIn: leaving.spiIn };
-    const sending = this.#sending;
+    const sending = this.#roster.sending;
     if (sending?.wantsRekey && !sending.replaced && sending.known && this.#awaited?.replaces !== sending.spiIn)
       return { kind: 'rekey', spiIn: sending.spiIn };
-    const coming = this.#awaited !== undefined || this.#unconfirmed !== undefined;
+    const coming = this.#awaited !== undefined || this.#roster.unconfirmed !== undefined;
     const wanted = this.#config.role === 'initiator' && sending === undefined && !coming;
-    return wanted && this.#timers.get('create') === undefined ? { kind: 'create' } : undefined;
+    return wanted && this.#roster.timers.get('create') === undefined ? { kind: 'create' } : undefined;
   }
 
   /** The SA in use gets a successor as soon as the window is free. */
   rekeyNow(): void {
-    if (this.#sending !== undefined) this.#sending.wantsRekey = true;
+    if (this.#roster.sending !== undefined) this.#roster.sending.wantsRekey = true;
   }
 
   /** The SA in use goes as soon as the window is free; what a rekey made of it takes over. */
   deleteNow(): void {
-    if (this.#sending !== undefined) this.#leave(this.#sending);
+    if (this.#roster.sending !== undefined) this.#roster.leave(this.#roster.sending);
   }
 
   /** The peer says that it does not have this one: if so, it refuses the rekey, and a new one follows. */
   lost(spiIn: number): void {
-    if (this.#sending?.spiIn === spiIn) this.rekeyNow();
+    if (this.#roster.sending?.spiIn === spiIn) this.rekeyNow();
   }
 
   /** A value says why there is no CHILD_SA any more, as with `timeout`. */
   used(reports: readonly ChildUsage[], now: Instant): string | undefined {
     let end: string | undefined;
     for (const report of reports) {
-      const member = this.#find(report.spiIn);
+      const member = this.#roster.find(report.spiIn);
       if (member?.phase !== 'in-use' && member?.phase !== 'unconfirmed') continue;
       member.allowance.report(report, now);
-      this.#planVolumeRekey(member, now);
+      this.#roster.planVolumeRekey(member, now);
       const spent = member.allowance.spent(now);
       if (spent !== undefined && member.overtime === undefined) end = this.#onHardLimit(member, spent, now) ?? end;
     }
@@ -363,43 +307,33 @@ export class ChildSas {
   /** A value says why there is no CHILD_SA any more: the end of a lifetime without a successor. */
   timeout(now: Instant): string | undefined {
     let end: string | undefined;
-    for (const timer of this.#timers.expired(now)) {
+    for (const timer of this.#roster.timers.expired(now)) {
       if (timer === 'followup') this.#awaited = undefined;
       const [name, spi] = timer.split(' ');
-      const member = this.#find(Number(spi));
+      const member = this.#roster.find(Number(spi));
       if (member === undefined) continue;
       if (name === 'soft') member.wantsRekey = true;
-      if (name === 'volume') this.#planVolumeRekey(member, now);
+      if (name === 'volume') this.#roster.planVolumeRekey(member, now);
       if (name === 'confirm') this.peerHas(member.spiIn);
-      if (name === 'drain') this.#remove(member, REPLACED);
+      if (name === 'drain') this.#roster.drained(member);
       if (name === 'hard') end = this.#onHardLimit(member, member.overtime ?? 'time', now) ?? end;
     }
     return end;
   }
 
-  /** Due now, or when what was reported will have grown to the limit. */
-  #planVolumeRekey(member: Member, now: Instant): void {
-    if (member.replaced || member.volumeDue) return;
-    const timer = `volume ${member.spiIn}` as const;
-    const { rekeyAt } = member.allowance;
-    if (rekeyAt !== undefined && rekeyAt > now) return this.#timers.set(timer, rekeyAt);
-    this.#timers.stop(timer);
-    if (rekeyAt !== undefined) member.wantsRekey = member.volumeDue = true;
-  }
-
   #onHardLimit(member: Member, spent: Spent, now: Instant): string | undefined {
-    if (member === this.#sending && !this.#switchOver()) {
+    if (member === this.#roster.sending && !this.#roster.switchOver()) {
       if (this.#isBeingReplaced(member) && member.overtime === undefined) {
         member.overtime = spent;
-        this.#timers.set(`hard ${member.spiIn}`, after(now, OVERTIME_MS));
+        this.#roster.timers.set(`hard ${member.spiIn}`, after(now, OVERTIME_MS));
         return undefined;
       }
-      const unconfirmed = this.#unconfirmed;
+      const unconfirmed = this.#roster.unconfirmed;
       if (unconfirmed === undefined) return this.#describeEnd(spent);
       // A peer that did not get our answer by now is dead, and IKE finds out.
-      this.#confirm(unconfirmed);
+      this.#roster.confirm(unconfirmed);
     }
-    this.#leave(member);
+    this.#roster.leave(member);
     return undefined;
   }
 
@@ -425,98 +359,6 @@ export class ChildSas {
 
   #forgetAwaited(): void {
     this.#awaited = undefined;
-    this.#timers.stop('followup');
-  }
-
-  // --- one member
-
-  #find(spiIn: number | undefined): Member | undefined {
-    return this.#members.find((member) => member.spiIn === spiIn);
-  }
-
-  #add(terms: ChildTerms, where: Where, phase: Phase, now: Instant, narrowed = ''): Member {
-    const child: ChildSa = { suite: terms.suite, pair: espSaPair(terms, where), since: now };
-    const { spiIn, suite } = terms;
-    const allowance = new Allowance(this.#config, suite, this.#sending?.allowance, this.#random, now);
-    const member: Member = {
-      child,
-      spiIn,
-      allowance,
-      narrowed,
-      phase,
-      known: true,
-      replaced: false,
-      wantsRekey: false,
-      volumeDue: false,
-      overtime: undefined,
-      failures: 0,
-    };
-    this.#members.push(member);
-    const { childLifetimeMs } = this.#config;
-    this.#timers.set(`soft ${spiIn}`, after(now, softMs(this.#random, childLifetimeMs)));
-    this.#timers.set(`hard ${spiIn}`, after(now, childLifetimeMs));
-    this.#planVolumeRekey(member, now);
-    return member;
-  }
-
-  /** New in both directions. */
-  #use(member: Member): void {
-    this.#sending = member;
-    this.#timers.stop('create');
-    this.#out.push({ kind: 'child-up', child: member.child.pair, suite: member.child.suite });
-  }
-
-  #confirm(member: Member): void {
-    member.phase = 'in-use';
-    this.#sending = member;
-    this.#out.push({ kind: 'child-outbound', spiIn: member.spiIn });
-  }
-
-  /** Away from an SA that ends, to the newest that the peer has as well. */
-  #switchOver(): boolean {
-    const next = this.#members.findLast((member) => member.phase === 'in-use' && member !== this.#sending);
-    if (next === undefined) return false;
-    this.#confirm(next);
-    return true;
-  }
-
-  get #unconfirmed(): Member | undefined {
-    return this.#members.findLast(({ phase }) => phase === 'unconfirmed');
-  }
-
-  /** There is nothing to send on but an SA that the peer may not have yet; a peer that stays silent has it. */
-  #expectConfirmation(now: Instant): void {
-    const member = this.#unconfirmed;
-    if (member !== undefined) this.#timers.set(`confirm ${member.spiIn}`, after(now, CONFIRM_MS));
-  }
-
-  #replaced(member: Member): void {
-    member.replaced = true;
-    member.wantsRekey = false;
-    for (const name of ['soft', 'volume'] as const) this.#timers.stop(`${name} ${member.spiIn}`);
-  }
-
-  #leave(member: Member): void {
-    if (member.phase === 'draining') return;
-    this.#replaced(member);
-    this.#timers.stop(`hard ${member.spiIn}`);
-    member.phase = 'leaving';
-  }
-
-  #remove(member: Member, reason: string): void {
-    this.#members.splice(this.#members.indexOf(member), 1);
-    this.#stopTimers(member);
-    if (member === this.#sending) {
-      this.#sending = undefined;
-      // A peer that deletes what it accepts must not make us spin.
-      this.#timers.set('create', after(member.child.since, RECREATE_AFTER_MS));
-    }
-    this.#out.push({ kind: 'child-down', spiIn: member.spiIn, reason });
-  }
-
-  #stopTimers({ spiIn }: Member): void {
-    for (const name of ['soft', 'volume', 'hard', 'confirm', 'drain'] as const) this.#timers.stop(`${name} ${spiIn}`);
+    this.#roster.timers.stop('followup');
   }
 }
-
-const equalEndpoint = (a: Endpoint, b: Endpoint): boolean => a.port === b.port && equalIp(a.address, b.address);
