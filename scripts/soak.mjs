@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
- * `npm run soak`: the tests that have a long form, in their long form: 10,000 simulated days anywhere, then what needs
- * what the namespace tests need. Takes more than an hour.
+ * `npm run soak`: the tests that have a long form, in their long form: 10,000 simulated days and a million ESP packets anywhere,
+ * then what needs what the namespace tests need. Takes more than an hour.
  */
 import { installPeers, whyNoNamespaceTests } from './peers.mjs';
 import { main, run, StepError, step } from './steps.mjs';
 
 const SCHEDULES = [1, 2, 3, 4].map((part) => `test/sim/ike-schedules-${part}.sim.test.ts`);
+const ESP = 'test/unit/esp/differential.test.ts';
 const FILES = ['rekey-suites', 'rekey', 'lifetimes', 'peer-faults', 'hostile'].map(
   (name) => `test/netns/${name}.netns.test.ts`,
 );
@@ -14,7 +15,7 @@ const FILES = ['rekey-suites', 'rekey', 'lifetimes', 'peer-faults', 'hostile'].m
 await main('soak', async () => {
   const { code: unready } = await run(process.execPath, ['scripts/setup.mjs'], { show: true });
   if (unready !== 0) throw new StepError('nothing was tested, because the set-up failed');
-  await vitest('unit', SCHEDULES);
+  await vitest('unit', [...SCHEDULES, ESP]);
   const obstacle = whyNoNamespaceTests();
   if (obstacle !== undefined) throw new StepError(`only the schedules were tested: ${obstacle}`);
   await step('real peers', installPeers);

@@ -22,6 +22,32 @@ const char* verdict_name(ReplayWindow::Verdict verdict) {
   return "too-old";
 }
 
+const char* verdict_name(EspVerdict verdict) {
+  switch (verdict) {
+    case EspVerdict::dummy: return "dummy";
+    case EspVerdict::replayed: return "replayed";
+    case EspVerdict::not_authentic: return "not-authentic";
+    case EspVerdict::malformed:
+    case EspVerdict::ok: break;
+  }
+  return "malformed";
+}
+
+/** { sequence, innerPacket }, or the name of the verdict. */
+Napi::Value opened_packet(Napi::Env env, EspOpener& opener, std::span<const uint8_t> packet) {
+  std::vector<uint8_t> inner(packet.size());
+  const EspOpener::Opened opened = opener.open(packet.data(), packet.size(), inner.data());
+  const bool decrypted = opened.verdict == EspVerdict::ok;
+  const size_t length = decrypted ? ip_length(inner.data(), opened.length, opened.next_header) : 0;
+  if (length == 0) return Napi::String::New(env, verdict_name(opened.verdict));
+  auto inner_packet = Napi::Uint8Array::New(env, length);
+  std::memcpy(inner_packet.Data(), inner.data(), length);
+  auto result = Napi::Object::New(env);
+  result.Set("sequence", Napi::BigInt::New(env, opened.sequence));
+  result.Set("innerPacket", inner_packet);
+  return result;
+}
+
 }  // namespace
 
 Napi::Value esp_seal(const Napi::CallbackInfo& info) {
@@ -57,17 +83,23 @@ Napi::Value esp_open(const Napi::CallbackInfo& info) {
   return translated(env, [&]() -> Napi::Value {
     EspOpener opener(keys, 64);
     if (highest != 0) opener.window().mark(highest);
-    std::vector<uint8_t> inner(packet.size());
-    const EspOpener::Opened opened = opener.open(packet.data(), packet.size(), inner.data());
-    if (opened.verdict != EspVerdict::ok) return env.Undefined();
-    const size_t length = ip_length(inner.data(), opened.length, opened.next_header);
-    if (length == 0) return env.Undefined();
-    auto result = Napi::Object::New(env);
-    auto inner_packet = Napi::Uint8Array::New(env, length);
-    std::memcpy(inner_packet.Data(), inner.data(), length);
-    result.Set("sequence", Napi::BigInt::New(env, opened.sequence));
-    result.Set("innerPacket", inner_packet);
-    return result;
+    const Napi::Value opened = opened_packet(env, opener, packet);
+    return opened.IsObject() ? opened : env.Undefined();
+  });
+}
+
+Napi::Value create_esp_opener(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Object sa = arguments::object(info[0], "sa");
+  const SaKeys keys = arguments::sa_keys(sa);
+  const uint32_t window = arguments::replay_window(sa.Get("replayWindow"));
+  return translated(env, [&]() -> Napi::Value {
+    const auto opener = std::make_shared<EspOpener>(keys, window);
+    auto object = Napi::Object::New(env);
+    object.Set("open", Napi::Function::New(env, [opener](const Napi::CallbackInfo& call) -> Napi::Value {
+                 return opened_packet(call.Env(), *opener, arguments::octets(call[0], "packet"));
+               }));
+    return object;
   });
 }
 

@@ -86,7 +86,9 @@ export function openPacket(
   packet: Uint8Array,
   cipher: EspCipher,
 ): Result<EspPayload, 'malformed' | 'not-authentic'> {
-  if (decodeHeader(packet)?.spi !== sa.spi) return err('malformed');
+  const header = decodeHeader(packet);
+  if (header === undefined) return err('malformed');
+  if (header.spi !== sa.spi) return err('not-authentic');
   const iv = packet.subarray(HEADER_OCTETS, HEADER_OCTETS + IV_OCTETS);
   const sealed = packet.subarray(HEADER_OCTETS + IV_OCTETS);
   const nonce = concat(sa.salt.reveal(), iv);

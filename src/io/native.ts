@@ -42,6 +42,8 @@ export interface NativeAddon {
     steps: readonly NativeNatStep[],
     onDone: (found: { address: Uint8Array; port: number } | undefined) => void,
   ): { cancel(): void };
+  /** The receiving half of an SA, as the packet path has it; for the conformance suite. */
+  createEspOpener(sa: NativeSa): NativeEspOpener;
   /** RFC 4303 anti-replay state machine, as the packet path uses it. */
   createReplayWindow(size: number): NativeReplayWindow;
 }
@@ -147,6 +149,12 @@ export interface NativeSocket {
 export interface NativeRawSocket {
   sendTo(address: Uint8Array, packet: Uint8Array): void;
   close(): void;
+}
+export interface NativeEspOpener {
+  /** What came out, or why nothing did. */
+  open(
+    packet: Uint8Array,
+  ): { sequence: bigint; innerPacket: Uint8Array } | 'dummy' | 'malformed' | 'replayed' | 'not-authentic';
 }
 export interface NativeReplayWindow {
   /** `fresh`: could be legitimate, verify the ICV next. */

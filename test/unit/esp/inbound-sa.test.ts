@@ -36,9 +36,14 @@ describe('InboundSa', () => {
     expect(inbound.receive(sealed(PLAIN, 1000n)).ok).toBe(true);
   });
 
-  it('another SPI and a packet that is no ESP packet are malformed', () => {
+  it('another SPI is not authentic, and leaves the number unused', () => {
     const inbound = new InboundSa(PLAIN, new ReplayWindow(64), nodeCrypto);
-    expect(inbound.receive(sealed({ ...PLAIN, spi: 0x9999 }, 1n))).toEqual(err('malformed'));
+    expect(inbound.receive(sealed({ ...PLAIN, spi: 0x9999 }, 1n))).toEqual(err('not-authentic'));
+    expect(inbound.receive(sealed(PLAIN, 1n)).ok).toBe(true);
+  });
+
+  it('a packet that is no ESP packet is malformed', () => {
+    const inbound = new InboundSa(PLAIN, new ReplayWindow(64), nodeCrypto);
     expect(inbound.receive(sealed(PLAIN, 1n).subarray(0, 35))).toEqual(err('malformed'));
     expect(inbound.receive(new Uint8Array(0))).toEqual(err('malformed'));
   });
