@@ -13,6 +13,7 @@ namespace {
 constexpr uint16_t kDontFragment = 0x4000;
 constexpr uint16_t kMoreFragments = 0x2000;
 constexpr uint16_t kOffset = 0x1fff;
+constexpr size_t kDatagramMax = 65535;
 constexpr uint8_t kOptionEnd = 0;
 constexpr uint8_t kOptionNop = 1;
 constexpr uint8_t kCopied = 0x80;
@@ -25,13 +26,14 @@ bool may_fragment(const uint8_t* packet) {
 
 bool Fragmenter::start(uint8_t* packet, size_t length, size_t mtu) {
   header_length_ = (packet[0] & 0x0fu) * 4;
+  const uint16_t field = load16(packet + 6);
+  offset_ = (field & kOffset) * 8u;
   if (header_length_ < kIpv4Header || header_length_ >= length || mtu < header_length_ + 8) return false;
+  if (offset_ + length > kDatagramMax) return false;
   packet_ = packet;
   length_ = length;
   mtu_ = mtu;
   position_ = header_length_;
-  const uint16_t field = load16(packet + 6);
-  offset_ = (field & kOffset) * 8u;
   more_ = (field & kMoreFragments) != 0;
   std::memcpy(header_, packet, header_length_);
   return true;

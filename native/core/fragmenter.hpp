@@ -17,7 +17,7 @@ bool may_fragment(const uint8_t* packet);
  */
 class Fragmenter {
  public:
-  /** Starts on the packet; false when it is malformed or `mtu` leaves no room for payload. */
+  /** Starts on the packet; false when it is malformed, belongs to a datagram beyond 65,535 octets, or `mtu` leaves no room for payload. */
   bool start(uint8_t* packet, size_t length, size_t mtu);
 
   /** Gives the next fragment, valid until the next call; false when there is no more. */

@@ -125,3 +125,14 @@ TEST("fragmenter: respects DF, leaves IPv6 alone, and survives noise") {
     }
   }
 }
+
+TEST("fragmenter: refuses a fragment that ends beyond the largest datagram, whose offset has no room in the header") {
+  Bytes last = datagram({}, check::octets(1000));
+  const auto at = [&](size_t offset) {
+    store16(&last[6], static_cast<uint16_t>(offset / 8));
+    return fragments(last, 500);
+  };
+  EXPECT(at(64'512).size() == 3);
+  EXPECT(at(64'520).empty());
+  EXPECT(at(0x1fff * 8).empty());
+}

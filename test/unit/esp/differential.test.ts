@@ -12,7 +12,7 @@ import { figure, SOAK } from '../../netns/soak.ts';
 import { ipv4, ipv6 } from './inner-packets.ts';
 
 /** Datagrams that arrive, whatever their fate. */
-const PACKETS = SOAK ? 1_000_000 : 10_000;
+const PACKETS = SOAK ? 1_000_000 : 5_000;
 const PACKETS_PER_SA = 250;
 /** Each test holds the event loop for a while, and a worker must answer. */
 const TESTS = SOAK ? 100 : 4;
