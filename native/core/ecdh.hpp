@@ -16,7 +16,7 @@ constexpr size_t ecp_field_octets(EcpGroup group) { return group == EcpGroup::ec
 /**
  * The x coordinate of privateValue × point (RFC 5903 §7), with one multiplication in constant time.
  *
- * EVP_PKEY_derive does two: it also multiplies the peer's point by the group's order. Both groups have cofactor 1, so that every
+ * EVP_PKEY_derive_set_peer adds another, of the peer's point by the group's order. Both groups have cofactor 1, so that every
  * point on the curve but infinity, which x|y cannot express, has that order: to be on the curve is all that must be checked
  * (RFC 6989 §2.3; NIST SP 800-56A rev. 3 §5.6.2.3.4).
  *

@@ -34,71 +34,69 @@ export const systemRandom: Random = {
 };
 
 /**
- * OpenSSL through `node:crypto`: constant time, and validated where Node is linked to a validated OpenSSL.
- * Keys go in as KeyObjects: on Node 24 a plain buffer costs three times the whole operation.
- */
-export const nodeCrypto: CryptoProvider = {
-  name: 'node',
-  hash: (hash, data) => plain(createHash(OPENSSL_HASH[hash]).update(data).digest()),
-  hmac: (hash, key, data) => plain(createHmac(OPENSSL_HASH[hash], createSecretKey(key)).update(data).digest()),
-
-  aesCbcEncrypt(key, iv, plaintext) {
-    requireCbcArguments(key, iv, plaintext);
-    const cipher = createCipheriv(`aes-${8 * key.length}-cbc`, createSecretKey(key), iv).setAutoPadding(false);
-    return concat(cipher.update(plaintext), cipher.final());
-  },
-  aesCbcDecrypt(key, iv, ciphertext) {
-    requireCbcArguments(key, iv, ciphertext);
-    const decipher = createDecipheriv(`aes-${8 * key.length}-cbc`, createSecretKey(key), iv).setAutoPadding(false);
-    return concat(decipher.update(ciphertext), decipher.final());
-  },
-
-  aesGcmSeal(key, nonce, aad, plaintext) {
-    const cipher = createCipheriv(gcmName(key, nonce), createSecretKey(key), nonce, { authTagLength: TAG_OCTETS });
-    cipher.setAAD(aad);
-    return concat(cipher.update(plaintext), cipher.final(), cipher.getAuthTag());
-  },
-  aesGcmOpen(key, nonce, aad, sealed) {
-    const decipher = createDecipheriv(gcmName(key, nonce), createSecretKey(key), nonce, { authTagLength: TAG_OCTETS });
-    const tagAt = sealed.length - TAG_OCTETS;
-    if (tagAt < 0) return undefined;
-    decipher.setAAD(aad).setAuthTag(sealed.subarray(tagAt));
-    const plaintext = decipher.update(sealed.subarray(0, tagAt));
-    try {
-      decipher.final();
-    } catch {
-      return undefined; // final() has no other way to say that the tag does not verify
-    }
-    return plain(plaintext);
-  },
-
-  keyExchange(group, random) {
-    return group === 19 || group === 20 ? ecpExchange(group, random, agreeByEcdh) : modpExchange(group, random);
-  },
-  mlKem768,
-  equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
-};
-
-/**
  * The x coordinate (RFC 5903 §7) of a private value times a point x|y, both of them of the group's size; undefined when the point is
  * not on the curve.
  */
 export type EcpAgreement = (group: 19 | 20, privateValue: Uint8Array, point: Uint8Array) => Uint8Array | undefined;
 
 /**
- * `nodeCrypto` with the ECP groups agreed by `agree`. The peer waits while it computes, and node:crypto takes half as long again:
- * it multiplies the peer's point by the group's order too, which proves nothing where the cofactor is 1.
+ * OpenSSL through `node:crypto`: constant time, and validated where Node is linked to a validated OpenSSL.
+ * Keys go in as KeyObjects: on Node 24 a plain buffer costs three times the whole operation.
+ *
+ * The ECP groups are agreed by `agree`: the peer waits meanwhile, and node:crypto takes half as long again, for a second
+ * multiplication that proves nothing where the cofactor is 1.
  */
 export function nodeCryptoWith(agree: EcpAgreement): CryptoProvider {
   return {
-    ...nodeCrypto,
-    keyExchange: (group, random) =>
-      group === 19 || group === 20 ? ecpExchange(group, random, agree) : modpExchange(group, random),
+    name: 'node',
+    hash: (hash, data) => plain(createHash(OPENSSL_HASH[hash]).update(data).digest()),
+    hmac: (hash, key, data) => plain(createHmac(OPENSSL_HASH[hash], createSecretKey(key)).update(data).digest()),
+
+    aesCbcEncrypt(key, iv, plaintext) {
+      requireCbcArguments(key, iv, plaintext);
+      const cipher = createCipheriv(`aes-${8 * key.length}-cbc`, createSecretKey(key), iv).setAutoPadding(false);
+      return concat(cipher.update(plaintext), cipher.final());
+    },
+    aesCbcDecrypt(key, iv, ciphertext) {
+      requireCbcArguments(key, iv, ciphertext);
+      const decipher = createDecipheriv(`aes-${8 * key.length}-cbc`, createSecretKey(key), iv).setAutoPadding(false);
+      return concat(decipher.update(ciphertext), decipher.final());
+    },
+
+    aesGcmSeal(key, nonce, aad, plaintext) {
+      const cipher = createCipheriv(gcmName(key, nonce), createSecretKey(key), nonce, { authTagLength: TAG_OCTETS });
+      cipher.setAAD(aad);
+      return concat(cipher.update(plaintext), cipher.final(), cipher.getAuthTag());
+    },
+    aesGcmOpen(key, nonce, aad, sealed) {
+      const decipher = createDecipheriv(gcmName(key, nonce), createSecretKey(key), nonce, {
+        authTagLength: TAG_OCTETS,
+      });
+      const tagAt = sealed.length - TAG_OCTETS;
+      if (tagAt < 0) return undefined;
+      decipher.setAAD(aad).setAuthTag(sealed.subarray(tagAt));
+      const plaintext = decipher.update(sealed.subarray(0, tagAt));
+      try {
+        decipher.final();
+      } catch {
+        return undefined; // final() has no other way to say that the tag does not verify
+      }
+      return plain(plaintext);
+    },
+
+    keyExchange(group, random) {
+      return group === 19 || group === 20 ? ecpExchange(group, random, agree) : modpExchange(group, random);
+    },
+    mlKem768,
+    equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
   };
 }
 
+/** With node:crypto alone: for what runs without the addon. */
+export const nodeCrypto: CryptoProvider = nodeCryptoWith(agreeByEcdh);
+
 /** RFC 5903. */
-function ecpExchange(group: 19 | 20, random: Random, agree: EcpAgreement): KeyExchange {
+function ecpExchange(group: 19 | 20, random: Random, agreement: EcpAgreement): KeyExchange {
   const { curve, fieldOctets, order } = ECP_GROUPS[group];
   const privateValue = drawPrivateValue(random, order);
   const ecdh = createECDH(curve);
@@ -108,14 +106,13 @@ function ecpExchange(group: 19 | 20, random: Random, agree: EcpAgreement): KeyEx
     publicValue: plain(ecdh.getPublicKey()).slice(UNCOMPRESSED_POINT.length),
     agree(peerPublicValue) {
       if (peerPublicValue.length !== 2 * fieldOctets) return err('bad-public-value');
-      const shared = agree(group, privateValue, peerPublicValue);
+      const shared = agreement(group, privateValue, peerPublicValue);
       return shared === undefined ? err('bad-public-value') : ok(shared);
     },
   };
 }
 
-/** By node:crypto alone. */
-const agreeByEcdh: EcpAgreement = (group, privateValue, point) => {
+function agreeByEcdh(group: 19 | 20, privateValue: Uint8Array, point: Uint8Array): Uint8Array | undefined {
   const ecdh = createECDH(ECP_GROUPS[group].curve);
   ecdh.setPrivateKey(privateValue);
   try {
@@ -123,7 +120,7 @@ const agreeByEcdh: EcpAgreement = (group, privateValue, point) => {
   } catch {
     return undefined; // the point is not on the curve
   }
-};
+}
 
 /** RFC 3526 and RFC 5114. g^x is what agreeing with the public value g gives, so that no key has to be taken apart. */
 function modpExchange(group: 14 | 24, random: Random): KeyExchange {
