@@ -97,7 +97,8 @@ Napi::Value create_esp_opener(const Napi::CallbackInfo& info) {
     const auto opener = std::make_shared<EspOpener>(keys, window);
     auto object = Napi::Object::New(env);
     object.Set("open", Napi::Function::New(env, [opener](const Napi::CallbackInfo& call) -> Napi::Value {
-                 return opened_packet(call.Env(), *opener, arguments::octets(call[0], "packet"));
+                 const auto packet = arguments::octets(call[0], "packet");
+                 return translated(call.Env(), [&] { return opened_packet(call.Env(), *opener, packet); });
                }));
     return object;
   });
