@@ -42,7 +42,7 @@ export type Where = Pick<EspSaPair, 'encapsulation' | 'remote'>;
 export type ChildOutput = Extract<IkeOutput, { readonly kind: `child-${string}` }>;
 type TimerName = 'create' | 'followup' | `${'soft' | 'volume' | 'hard' | 'confirm' | 'drain'} ${number}`;
 
-/** The CHILD_SAs that exist, each with its phase and timers, and the one of them that is sent on. Decides nothing. */
+/** The CHILD_SAs that exist, each with its phase and timers, and the one of them that is sent on. What becomes of them is up to ChildSas. */
 export class ChildRoster {
   readonly members: Member[] = [];
   readonly timers = new TimerTable<TimerName>();
@@ -103,7 +103,7 @@ export class ChildRoster {
     return member;
   }
 
-  /** The peer can send on it from now on, but has not been told to. */
+  /** New inbound: the peer may send on it from now on. */
   receive({ child }: Member): void {
     this.#out.push({ kind: 'child-inbound', child: child.pair, suite: child.suite });
   }
