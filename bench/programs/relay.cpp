@@ -45,7 +45,7 @@ int open_udp(const SocketAddress& local, const SocketAddress& remote) {
 class Relay : private FrameSink {
  public:
   Relay(const char* interface, int mtu, const SocketAddress& local, const SocketAddress& remote)
-      : tun_(interface, mtu),
+      : tun_(interface, mtu, 1),
         udp_(open_udp(local, remote)),
         arena_(64 << 20),
         frame_(arena_.take(kFrame)),
@@ -61,7 +61,7 @@ class Relay : private FrameSink {
   }
 
   [[noreturn]] void run() {
-    pollfd watched[2] = {{tun_.fd(), POLLIN, 0}, {udp_, POLLIN, 0}};
+    pollfd watched[2] = {{tun_.queue(0), POLLIN, 0}, {udp_, POLLIN, 0}};
     for (;;) {
       check(::poll(watched, 2, -1), "poll");
       if (watched[0].revents != 0) send();
@@ -78,7 +78,7 @@ class Relay : private FrameSink {
 
   void send() {
     for (int i = 0; i < kReads; i++) {
-      const ssize_t length = ::read(tun_.fd(), frame_, kFrame);
+      const ssize_t length = ::read(tun_.queue(0), frame_, kFrame);
       if (length <= static_cast<ssize_t>(sizeof(VirtioHeader))) break;
       VirtioHeader header;
       std::memcpy(&header, frame_, sizeof header);
@@ -146,7 +146,7 @@ class Relay : private FrameSink {
   }
 
   void write_frame(const uint8_t* frame, size_t length, size_t) override {
-    [[maybe_unused]] const ssize_t written = ::write(tun_.fd(), frame, length);
+    [[maybe_unused]] const ssize_t written = ::write(tun_.writer(), frame, length);
   }
 
   struct alignas(cmsghdr) Control {

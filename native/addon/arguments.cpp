@@ -1,5 +1,7 @@
 #include "arguments.hpp"
 
+#include <sched.h>
+
 #include <cmath>
 
 namespace tunwright::arguments {
@@ -9,6 +11,8 @@ namespace {
 constexpr size_t kInterfaceNameMax = 15;
 constexpr int kMtuMin = 576;
 constexpr int kMtuMax = 9216;
+constexpr int kThreadsMax = 16;
+constexpr int kBusyPollMaxUs = 1000;
 constexpr int kMssMin = 88;  // what TCP_MAXSEG takes
 constexpr int kMssMax = 32767;
 
@@ -40,6 +44,16 @@ std::optional<int> optional_integer(const Napi::Object& options, const char* nam
 std::vector<uint8_t> address(const Napi::Value& value, const std::string& name) {
   const auto view = octets(value, name, {4, 16});
   return {view.begin(), view.end()};
+}
+
+std::vector<int> processors(const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  if (!value.IsArray()) mismatch(value, "processors", "an array of processor numbers");
+  const auto array = value.As<Napi::Array>();
+  std::vector<int> result;
+  for (uint32_t i = 0; i < array.Length(); i++)
+    result.push_back(static_cast<int>(integer(array.Get(i), "processors", 0, CPU_SETSIZE - 1)));
+  return result;
 }
 
 }  // namespace
@@ -110,6 +124,14 @@ SocketAddress socket_address(const Napi::Value& value, const Napi::Value& port) 
   return SocketAddress(view, static_cast<uint16_t>(integer(port, "remotePort", 1, 65535)));
 }
 
+uint64_t sequence_number(const Napi::Value& value, const std::string& name, bool esn) {
+  const uint64_t sequence = big_uint(value, name);
+  const uint64_t last = esn ? UINT64_MAX - 1 : UINT32_MAX - 1;
+  if (sequence == 0 || sequence > last)
+    throw Napi::TypeError::New(value.Env(), name + ": expected 1 to " + std::to_string(last));
+  return sequence;
+}
+
 SaKeys sa_keys(const Napi::Object& sa) {
   return {
       .spi = static_cast<uint32_t>(integer(sa.Get("spi"), "sa.spi", 256, UINT32_MAX)),
@@ -117,6 +139,11 @@ SaKeys sa_keys(const Napi::Object& sa) {
       .salt = octets(sa.Get("salt"), "sa.salt", {4}),
       .esn = boolean(sa.Get("esn"), "sa.esn"),
   };
+}
+
+uint64_t next_sequence(const Napi::Object& sa, bool esn) {
+  const Napi::Value value = sa.Get("nextSequence");
+  return value.IsUndefined() ? 1 : sequence_number(value, "sa.nextSequence", esn);
 }
 
 Encapsulation encapsulation(const Napi::Value& value) {
@@ -172,6 +199,9 @@ TunnelOptions tunnel_options(const Napi::Value& value) {
   }
   const Napi::Value copy_dscp = options.Get("copyDscp");
   result.copy_dscp = !copy_dscp.IsUndefined() && boolean(copy_dscp, "copyDscp");
+  result.threads = static_cast<size_t>(optional_integer(options, "threads", 1, kThreadsMax).value_or(1));
+  result.processors = processors(options.Get("processors"));
+  result.busy_poll_us = static_cast<uint32_t>(optional_integer(options, "busyPollUs", 0, kBusyPollMaxUs).value_or(0));
   return result;
 }
 

@@ -26,6 +26,9 @@ Napi::Function function(const Napi::Value& value, const std::string& name);
 /** A BigInt from 0 to 2^64 - 1. */
 uint64_t big_uint(const Napi::Value& value, const std::string& name);
 
+/** A BigInt that may be the sequence number of a packet. */
+uint64_t sequence_number(const Napi::Value& value, const std::string& name, bool esn);
+
 /** View of a Uint8Array: valid during the call. */
 std::span<const uint8_t> octets(const Napi::Value& value, const std::string& name);
 /** The same with one of the given lengths. */
@@ -33,6 +36,8 @@ std::span<const uint8_t> octets(const Napi::Value& value, const std::string& nam
 SocketAddress socket_address(const Napi::Value& address, const Napi::Value& port);
 
 SaKeys sa_keys(const Napi::Object& sa);
+/** `nextSequence`, 1 when left out. */
+uint64_t next_sequence(const Napi::Object& sa, bool esn);
 Encapsulation encapsulation(const Napi::Value& value);
 uint32_t replay_window(const Napi::Value& value);
 SocketOptions socket_options(const Napi::Object& options);

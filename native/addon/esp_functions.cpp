@@ -53,18 +53,15 @@ Napi::Value opened_packet(Napi::Env env, EspOpener& opener, std::span<const uint
 Napi::Value esp_seal(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const SaKeys keys = arguments::sa_keys(arguments::object(info[0], "sa"));
-  const uint64_t sequence = arguments::big_uint(info[1], "sequence");
+  const uint64_t sequence = arguments::sequence_number(info[1], "sequence", keys.esn);
   const auto packet = arguments::octets(info[2], "innerPacket");
   const uint8_t next_header = packet.empty() ? 0 : ip_next_header(packet.data());
   if (next_header == 0 || packet.size() > kInnerMax)
     throw Napi::TypeError::New(env, "innerPacket: expected an IPv4 or IPv6 packet of at most 65535 octets");
-  const uint64_t last = keys.esn ? UINT64_MAX - 1 : UINT32_MAX - 1;
-  if (sequence == 0 || sequence > last)
-    throw Napi::TypeError::New(env, "sequence: expected 1 to " + std::to_string(last));
-
   return translated(env, [&] {
-    EspSealer sealer(keys);
-    sealer.set_next_sequence(sequence);
+    SequenceSpace numbers(keys.esn);
+    numbers.set_next(sequence);
+    EspSealer sealer(keys, numbers);
     std::vector<uint8_t> inner(packet.begin(), packet.end());
     inner.resize(packet.size() + kEspTrailerMax);
     auto sealed = Napi::Uint8Array::New(env, esp_size(packet.size()));

@@ -13,7 +13,7 @@ namespace tunwright {
 
 namespace {
 
-/** One up-call on its way from the tunnel's thread to JavaScript. */
+/** One up-call on its way from a packet thread to JavaScript. */
 struct Event {
   std::shared_ptr<std::atomic<int>> queued;  // null for events that are never dropped
   enum class Kind : uint8_t { ike, mtu, failed } kind = Kind::failed;
@@ -153,7 +153,6 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
                         InstanceMethod<&TunnelObject::clear_outbound>("clearOutbound"),
                         InstanceMethod<&TunnelObject::send_ike>("sendIke"),
                         InstanceMethod<&TunnelObject::send_keepalive>("sendKeepalive"),
-                        InstanceMethod<&TunnelObject::set_carrier>("setCarrier"),
                         InstanceMethod<&TunnelObject::close>("close")});
   }
 
@@ -168,7 +167,7 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
     family_ = options.socket.local_address.size();
     Value().Set("interfaceIndex", tunnel_->interface_index());
     Value().Set("counters", counters_view(env, tunnel_->counters()));
-    // An open tunnel is not garbage; and a process that exits without closing it must not leave its thread behind.
+    // An open tunnel is not garbage; and a process that exits without closing it must not leave its threads behind.
     Ref();
     napi_add_env_cleanup_hook(env, shut_down, this);
   }
@@ -205,17 +204,21 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
   }
 
   Napi::Value set_outbound(const Napi::CallbackInfo& info) {
-    const SaKeys keys = arguments::sa_keys(arguments::object(info[0], "sa"));
+    const Napi::Object options = arguments::object(info[0], "sa");
+    const SaKeys keys = arguments::sa_keys(options);
+    const uint64_t next_sequence = arguments::next_sequence(options, keys.esn);
     const Encapsulation encapsulation = arguments::encapsulation(info[1]);
     const SocketAddress remote = remote_address(info[2], info[3]);
     return translated(info.Env(), [&]() -> Napi::Value {
-      return counters_view(info.Env(), open_tunnel().set_outbound(keys, encapsulation, remote));
+      return counters_view(info.Env(), open_tunnel().set_outbound(keys, next_sequence, encapsulation, remote));
     });
   }
 
   void move_outbound(const Napi::CallbackInfo& info) { open_tunnel().move_outbound(remote_address(info[0], info[1])); }
 
-  void clear_outbound(const Napi::CallbackInfo&) { open_tunnel().clear_outbound(); }
+  void clear_outbound(const Napi::CallbackInfo& info) {
+    translated(info.Env(), [&] { open_tunnel().clear_outbound(); });
+  }
 
   void send_ike(const Napi::CallbackInfo& info) {
     const int64_t port = arguments::integer(info[0], "localPort", kIkePort, kNatPort);
@@ -226,11 +229,6 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
   }
 
   void send_keepalive(const Napi::CallbackInfo& info) { open_tunnel().send_keepalive(remote_address(info[0], info[1])); }
-
-  void set_carrier(const Napi::CallbackInfo& info) {
-    const bool up = arguments::boolean(info[0], "up");
-    translated(info.Env(), [&] { open_tunnel().set_carrier(up); });
-  }
 
   /** Repeated: the same promise as the first time. */
   Napi::Value close(const Napi::CallbackInfo& info) {
@@ -244,7 +242,7 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
     return closed;
   }
 
-  /** The thread stops before the channel it speaks through goes. */
+  /** The threads stop before the channel they speak through goes. */
   static void shut_down(void* self) {
     auto* object = static_cast<TunnelObject*>(self);
     object->tunnel_.reset();

@@ -1,6 +1,6 @@
 #pragma once
 // Counters that JavaScript reads without a call: arrays of u64 in the order of TUNNEL_COUNTERS and SA_COUNTERS
-// (src/io/native.ts). The tunnel's thread is the only writer of all but the ones bumped with `add_shared`.
+// (src/io/native.ts). One thread receives and is the only writer of what it counts; several may send, which share theirs.
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace tunwright {
 
 class Counter {
  public:
-  /** For the owning thread: a plain load and store. */
+  /** For the only thread that writes it: a plain load and store. */
   void add(uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
   /** For counters that more than one thread bumps. */
   void add_shared(uint64_t n) { value_.fetch_add(n, std::memory_order_relaxed); }
@@ -26,7 +26,7 @@ struct TunnelCounters {
   Counter tx_drop_no_sa;
   Counter tx_drop_too_big;
   Counter tx_drop_sequence;
-  Counter tx_drop_send;  // shared: the JavaScript thread sends IKE messages
+  Counter tx_drop_send;  // the JavaScript thread, which sends IKE messages, counts here, too
   Counter tx_drop_malformed;
   Counter rx_packets;
   Counter rx_bytes;

@@ -29,20 +29,22 @@ bool valid_padding(const uint8_t* padding, size_t length) {
 
 }  // namespace
 
-EspSealer::EspSealer(const SaKeys& keys)
-    : gcm_(AesGcm::Direction::seal, keys.key),
-      spi_(keys.spi),
-      esn_(keys.esn),
-      // The last number stays unused: neither a counter that wrapped nor one that is about to is worth a special case.
-      limit_(keys.esn ? UINT64_MAX : UINT32_MAX) {
+EspSealer::EspSealer(const SaKeys& keys, SequenceSpace& numbers)
+    : gcm_(AesGcm::Direction::seal, keys.key), spi_(keys.spi), esn_(keys.esn), numbers_(numbers) {
   std::memcpy(salt_, keys.salt.data(), sizeof salt_);
 }
 
 EspSealer::~EspSealer() { OPENSSL_cleanse(salt_, sizeof salt_); }
 
+void EspSealer::reserve(uint64_t count) {
+  next_ = numbers_.take(count);
+  end_ = next_ == 0 ? 0 : next_ + count;
+}
+
 size_t EspSealer::seal(uint8_t* inner, size_t length, uint8_t next_header, uint8_t* out) {
-  if (exhausted()) return 0;
-  const uint64_t sequence = next_sequence_++;
+  if (next_ == end_) reserve(1);
+  if (next_ == end_) return 0;
+  const uint64_t sequence = next_++;
   store32(out, spi_);
   store32(out + 4, static_cast<uint32_t>(sequence));
   store64(out + 8, sequence);

@@ -12,6 +12,7 @@
 #include "aes_gcm.hpp"
 #include "counters.hpp"
 #include "replay_window.hpp"
+#include "sequence_space.hpp"
 
 namespace tunwright {
 
@@ -35,20 +36,23 @@ struct SaKeys {
 /** Octets of the ESP packet that carries `inner` octets. */
 inline size_t esp_size(size_t inner) { return kEspHeader + ((inner + 2 + 3) & ~size_t{3}) + AesGcm::kTag; }
 
-/** The sending half of an SA. Owned by one thread. */
+/** What one thread needs to send through an SA; the threads of an SA share its sequence numbers. Owned by one thread. */
 class EspSealer {
  public:
-  explicit EspSealer(const SaKeys& keys);
+  /** `numbers` outlives the sealer. */
+  EspSealer(const SaKeys& keys, SequenceSpace& numbers);
   ~EspSealer();
   EspSealer(const EspSealer&) = delete;
   EspSealer& operator=(const EspSealer&) = delete;
 
-  /** No sequence number is left: the SA must be rekeyed, RFC 4303 §3.3.3. */
-  bool exhausted() const { return next_sequence_ == limit_; }
-  /** Last number used; 0 before the first. */
-  uint64_t sequence() const { return next_sequence_ - 1; }
-  /** Makes `sequence` the next number. Repeating a number breaks AES-GCM: for tests and the self-test only. */
-  void set_next_sequence(uint64_t sequence) { next_sequence_ = sequence; }
+  /**
+   * Takes consecutive numbers for the next `count` packets, so that packets that belong together stay together in the
+   * receiver's window. Numbers reserved before and not used are given up. Without, each packet takes its own.
+   */
+  void reserve(uint64_t count);
+
+  /** No sequence number is left. */
+  bool exhausted() const { return next_ == end_ && numbers_.exhausted(); }
 
   /**
    * Seals `length` octets at `inner` into `out`, which has esp_size(length) octets and does not overlap. The
@@ -62,8 +66,9 @@ class EspSealer {
   uint32_t spi_;
   bool esn_;
   uint8_t salt_[4];
-  uint64_t next_sequence_ = 1;
-  uint64_t limit_;  // first number that may not be used
+  SequenceSpace& numbers_;
+  uint64_t next_ = 0;  // reserved: from here
+  uint64_t end_ = 0;   // to before here
 };
 
 enum class EspVerdict : uint8_t { ok, dummy, malformed, replayed, not_authentic };

@@ -85,6 +85,10 @@ size_t Segmenter::largest() const {
   return header_length_ + std::min(gso_size_, length_ - header_length_);
 }
 
+size_t Segmenter::count() const {
+  return gso_size_ == 0 ? 1 : (length_ - header_length_ + gso_size_ - 1) / gso_size_;
+}
+
 bool Segmenter::next(Packet& packet) {
   if (position_ >= length_) return false;
   if (gso_size_ == 0) {

@@ -25,6 +25,8 @@ class Segmenter {
 
   /** Largest packet that next() will give. */
   size_t largest() const;
+  /** How many packets next() will give, right after start(). */
+  size_t count() const;
 
   /** Gives the next packet, valid until the next call; false when there is no more. */
   bool next(Packet& packet);

@@ -1,10 +1,12 @@
 #pragma once
 #include <atomic>
 #include <memory>
+#include <vector>
 
 #include "../core/counters.hpp"
 #include "../core/esp.hpp"
 #include "../core/mtu.hpp"
+#include "../core/sequence_space.hpp"
 #include "datagram_socket.hpp"
 
 namespace tunwright {
@@ -20,13 +22,13 @@ struct Departure {
   bool operator==(const Departure&) const = default;
 };
 
-/** The SA that packets from the TUN leave through. Belongs to the packet thread, but for `move`. */
-struct OutboundSa {
-  OutboundSa(const SaKeys& keys, const Departure& to)
-      : sealer(keys), counters(std::make_shared<SaCounters>()), departure_(to) {}
-  ~OutboundSa() { delete moved_.load(); }
-  OutboundSa(const OutboundSa&) = delete;
-  OutboundSa& operator=(const OutboundSa&) = delete;
+/** What one thread needs to send through an SA. Belongs to that thread, but for `move`. */
+class Lane {
+ public:
+  Lane(const SaKeys& keys, SequenceSpace& numbers, const Departure& to) : sealer(keys, numbers), departure_(to) {}
+  ~Lane() { delete moved_.load(); }
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
 
   /** Where packets go from now on. */
   const Departure& departure() {
@@ -36,18 +38,33 @@ struct OutboundSa {
     return departure_;
   }
 
-  /** The remote end has another address or port; keys and sequence numbers go on. From another thread. */
   void move(const SocketAddress& remote) {
     const std::unique_ptr<SocketAddress> unread(
         moved_.exchange(new SocketAddress(remote), std::memory_order_acq_rel));
   }
 
   EspSealer sealer;
-  const std::shared_ptr<SaCounters> counters;
 
  private:
   Departure departure_;
   std::atomic<SocketAddress*> moved_{nullptr};
+};
+
+/** The SA that packets from the TUN leave through: sequence numbers and counters in common, the rest once per thread. */
+struct OutboundSa {
+  OutboundSa(const SaKeys& keys, const Departure& to, size_t threads)
+      : numbers(keys.esn), counters(std::make_shared<SaCounters>()) {
+    for (size_t i = 0; i < threads; i++) lanes.push_back(std::make_unique<Lane>(keys, numbers, to));
+  }
+
+  /** The remote end has another address or port; keys and sequence numbers go on. */
+  void move(const SocketAddress& remote) {
+    for (const auto& lane : lanes) lane->move(remote);
+  }
+
+  SequenceSpace numbers;
+  const std::shared_ptr<SaCounters> counters;
+  std::vector<std::unique_ptr<Lane>> lanes;
 };
 
 }  // namespace tunwright

@@ -33,13 +33,13 @@ size_t kernel_path_mtu(const SocketOptions& options, const SocketAddress& remote
 PathWatch::PathWatch(const SocketOptions& options, TunDevice& tun, size_t configured)
     : options_(options), tun_(tun), configured_(configured), inner_(configured) {}
 
-bool PathWatch::look(OutboundSa* sa, uint64_t now_ms) {
+bool PathWatch::look(Lane* lane, uint64_t now_ms) {
   const bool early = looked_ms_ != 0 && now_ms - looked_ms_ < static_cast<uint64_t>(sleep_ms());
   if (early) return false;
   suspected_.store(false, std::memory_order_relaxed);
   looked_ms_ = now_ms;
-  if (sa == nullptr) return false;
-  const Departure& departure = sa->departure();
+  if (lane == nullptr) return false;
+  const Departure& departure = lane->departure();
   const size_t path = kernel_path_mtu(options_, departure.remote);
   if (path == 0) return false;
   path_mtu_ = path;

@@ -21,11 +21,11 @@ class PathWatch {
 
   /** Octets of the largest inner packet. Any thread. */
   size_t inner_mtu() const { return inner_.load(std::memory_order_relaxed); }
-  /** There may be news: another SA, an ICMP message, a packet that was refused. Any thread. */
-  void suspect() { suspected_.store(true, std::memory_order_relaxed); }
+  /** There may be news: another SA, an ICMP message, a packet that was refused. True when that is news itself. Any thread. */
+  bool suspect() { return !suspected_.exchange(true, std::memory_order_relaxed); }
 
-  /** Looks if it is time to; true when the MTU has changed. `sa` may be null. The tunnel's thread only. */
-  bool look(OutboundSa* sa, uint64_t now_ms);
+  /** Looks if it is time to; true when the MTU has changed. `lane` may be null: nothing leaves. One thread only. */
+  bool look(Lane* lane, uint64_t now_ms);
   /** How long a thread may sleep before it is time to look. */
   int sleep_ms() const { return suspected_.load(std::memory_order_relaxed) ? kSuspiciousMs : kRegularMs; }
   /** Octets; 0 before the first look. */

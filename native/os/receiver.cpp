@@ -28,7 +28,7 @@ std::array<uint8_t*, Coalescer::kFlows> flow_buffers(Arena& arena) {
 
 Receiver::Receiver(const TunDevice& tun, const PathWatch& path, const SaTable& table, TunnelCounters& counters,
                    TunnelObserver& observer, Arena& arena)
-    : tun_fd_(tun.fd()),
+    : tun_fd_(tun.writer()),
       path_(path),
       table_(table),
       counters_(counters),

@@ -31,7 +31,7 @@ class TunnelObserver {
 /**
  * Network → ESP → TUN, and IKE messages to the observer. ESP may come in UDP and right on IP at any time, whatever we send
  * (RFC 7296 §2.23). Datagram trains (UDP_GRO) are taken apart, each packet is decrypted to where it continues a
- * super-packet, and super-packets are written to the TUN when the batch is done. Runs on the tunnel's thread only.
+ * super-packet, and super-packets are written to the TUN when the batch is done. Used by one thread.
  */
 class Receiver : private FrameSink {
  public:

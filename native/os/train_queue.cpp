@@ -158,7 +158,7 @@ void TrainQueue::drop(int error) {
   const size_t lost = whole_trains() ? train.packets() : 1;
   // EINVAL is how kernels before 6.8 say that a segment exceeds the path MTU.
   if (error == EMSGSIZE || (error == EINVAL && segmented)) {
-    counters_.tx_drop_too_big.add(lost);
+    counters_.tx_drop_too_big.add_shared(lost);
     path_suspect_ = true;
   } else {
     counters_.tx_drop_send.add_shared(lost);

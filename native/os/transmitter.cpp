@@ -16,8 +16,9 @@ constexpr int kReadsPerTurn = 64;
 
 }  // namespace
 
-Transmitter::Transmitter(int tun_fd, PathWatch& path, bool copy_dscp, TunnelCounters& counters, Arena& arena)
+Transmitter::Transmitter(int tun_fd, size_t lane, const PathWatch& path, bool copy_dscp, TunnelCounters& counters, Arena& arena)
     : tun_fd_(tun_fd),
+      lane_(lane),
       path_(path),
       copy_dscp_(copy_dscp),
       counters_(counters),
@@ -25,7 +26,7 @@ Transmitter::Transmitter(int tun_fd, PathWatch& path, bool copy_dscp, TunnelCoun
       queue_(counters, arena) {}
 
 Transmitter::Outcome Transmitter::drain(OutboundSa* sa, uint64_t now_ms) {
-  if (sa != nullptr && !queue_.depart_through(sa->departure())) return Outcome::blocked;
+  if (sa != nullptr && !queue_.depart_through(sa->lanes[lane_]->departure())) return Outcome::blocked;
   for (int reads = 0; reads < kReadsPerTurn; reads++) {
     if (!queue_.make_room()) return Outcome::blocked;
     const ssize_t length = ::read(tun_fd_, buffer_, kReadBuffer - kEspTrailerMax);
@@ -36,19 +37,12 @@ Transmitter::Outcome Transmitter::drain(OutboundSa* sa, uint64_t now_ms) {
       return flush() ? Outcome::drained : Outcome::blocked;
     }
     if (sa == nullptr) {
-      counters_.tx_drop_no_sa.add(1);
+      counters_.tx_drop_no_sa.add_shared(1);
       continue;
     }
-    sa->counters->last_used_ms.set(now_ms);
     forward(*sa, buffer_, static_cast<size_t>(length), now_ms);
   }
   return flush() ? Outcome::more : Outcome::blocked;
-}
-
-bool Transmitter::flush() {
-  const bool empty = queue_.flush();
-  if (queue_.take_path_suspect()) path_.suspect();
-  return empty;
 }
 
 /**
@@ -58,22 +52,24 @@ bool Transmitter::flush() {
  */
 void Transmitter::forward(OutboundSa& sa, uint8_t* frame, size_t length, uint64_t now_ms) {
   VirtioHeader header;
-  if (length <= sizeof header) return counters_.tx_drop_malformed.add(1);
+  if (length <= sizeof header) return counters_.tx_drop_malformed.add_shared(1);
   std::memcpy(&header, frame, sizeof header);
   uint8_t* packet = frame + sizeof header;
   length -= sizeof header;
   const uint8_t next_header = ip_next_header(packet);
   const size_t mtu = path_.inner_mtu();
-  if (next_header == 0 || length < kIpv4Header) return counters_.tx_drop_malformed.add(1);
-  const Course course{sa, next_header, outer_traffic_class(traffic_class(packet), copy_dscp_), mtu};
+  if (next_header == 0 || length < kIpv4Header) return counters_.tx_drop_malformed.add_shared(1);
+  Course course{sa.lanes[lane_]->sealer, next_header, outer_traffic_class(traffic_class(packet), copy_dscp_), mtu};
   if (header.gso_type == VirtioHeader::kGsoNone) {
     const bool partial = (header.flags & VirtioHeader::kNeedsChecksum) != 0;
     clamp_mss(packet, length, mtu, partial ? L4Checksum::partial : L4Checksum::complete);
   }
-  if (!segmenter_.start(header, packet, length)) return counters_.tx_drop_malformed.add(1);
+  if (!segmenter_.start(header, packet, length)) return counters_.tx_drop_malformed.add_shared(1);
   const bool fits = segmenter_.largest() <= mtu;
   if (!fits && !may_fragment(packet)) return refuse(mtu, now_ms);
+  if (fits) course.sealer.reserve(segmenter_.count());
   for (Segmenter::Packet piece; segmenter_.next(piece);) fits ? seal(course, piece) : fragment(course, piece);
+  count(sa, course, now_ms);
 }
 
 /** One answer for a super-packet: its packets have one sender, and that one knows then. */
@@ -84,28 +80,35 @@ void Transmitter::refuse(size_t mtu, uint64_t now_ms) {
   packet_too_big(packet.data, packet.length, mtu, error);
   icmp_.send(error, now_ms);
   do {
-    counters_.tx_drop_too_big.add(1);
+    counters_.tx_drop_too_big.add_shared(1);
   } while (segmenter_.next(packet));
 }
 
-void Transmitter::fragment(const Course& course, const Segmenter::Packet& packet) {
-  if (!fragmenter_.start(packet.data, packet.length, course.mtu)) return counters_.tx_drop_malformed.add(1);
+void Transmitter::fragment(Course& course, const Segmenter::Packet& packet) {
+  if (!fragmenter_.start(packet.data, packet.length, course.mtu)) return counters_.tx_drop_malformed.add_shared(1);
   for (Segmenter::Packet piece; fragmenter_.next(piece);) seal(course, piece);
 }
 
-void Transmitter::seal(const Course& course, const Segmenter::Packet& packet) {
-  OutboundSa& sa = course.sa;
-  if (sa.sealer.exhausted()) return counters_.tx_drop_sequence.add(1);
+void Transmitter::seal(Course& course, const Segmenter::Packet& packet) {
+  if (course.sealer.exhausted()) return counters_.tx_drop_sequence.add_shared(1);
   uint8_t* place = queue_.claim(esp_size(packet.length), course.traffic_class);
   if (place == nullptr) return counters_.tx_drop_send.add_shared(1);
-  const size_t sealed = sa.sealer.seal(packet.data, packet.length, course.next_header, place);
-  if (sealed == 0) return counters_.tx_drop_malformed.add(1);
+  const size_t sealed = course.sealer.seal(packet.data, packet.length, course.next_header, place);
+  if (sealed == 0) return counters_.tx_drop_malformed.add_shared(1);
   queue_.append(sealed, course.traffic_class);
-  counters_.tx_packets.add(1);
-  counters_.tx_bytes.add(packet.length);
-  sa.counters->packets.add(1);
-  sa.counters->bytes.add(packet.length);
-  sa.counters->sequence.set(sa.sealer.sequence());
+  course.packets++;
+  course.bytes += packet.length;
+}
+
+/** Once for all packets of a frame: other threads count here, too. */
+void Transmitter::count(OutboundSa& sa, const Course& course, uint64_t now_ms) {
+  if (course.packets == 0) return;
+  counters_.tx_packets.add_shared(course.packets);
+  counters_.tx_bytes.add_shared(course.bytes);
+  sa.counters->packets.add_shared(course.packets);
+  sa.counters->bytes.add_shared(course.bytes);
+  sa.counters->sequence.set(sa.numbers.last());
+  sa.counters->last_used_ms.set(now_ms);
 }
 
 }  // namespace tunwright

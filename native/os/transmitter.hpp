@@ -15,14 +15,15 @@ namespace tunwright {
 
 /**
  * TUN → ESP → network. A super-packet is read, cut in place and sealed segment by segment straight into trains; trains go
- * out together when the TUN is drained or all are full. Runs on the tunnel's thread only.
+ * out together when the TUN is drained or all are full. One for each thread that sends, which alone uses it.
  */
 class Transmitter {
  public:
   static constexpr size_t kReadBuffer = sizeof(VirtioHeader) + 65536 + 64;
   static constexpr size_t kArena = TrainQueue::kArena + kReadBuffer + 256;
 
-  Transmitter(int tun_fd, PathWatch& path, bool copy_dscp, TunnelCounters& counters, Arena& arena);
+  /** `lane`: which of an outbound SA's lanes is this thread's. */
+  Transmitter(int tun_fd, size_t lane, const PathWatch& path, bool copy_dscp, TunnelCounters& counters, Arena& arena);
 
   enum class Outcome : uint8_t { drained, more, blocked, failed };
   /**
@@ -32,7 +33,10 @@ class Transmitter {
   Outcome drain(OutboundSa* sa, uint64_t now_ms);
 
   /** Sends what is waiting; false while the socket is full. */
-  bool flush();
+  bool flush() { return queue_.flush(); }
+
+  /** Whether, since the last call, the kernel has called a packet too big for the path. */
+  bool take_path_suspect() { return queue_.take_path_suspect(); }
 
   /** The socket that was full. */
   const DatagramSocket* socket() const { return queue_.socket(); }
@@ -41,21 +45,25 @@ class Transmitter {
   int error() const { return error_; }
 
  private:
-  /** What the packets cut from one frame have in common. */
+  /** What the packets cut from one frame have in common, and how many of them have been sealed. */
   struct Course {
-    OutboundSa& sa;
+    EspSealer& sealer;
     uint8_t next_header;
     uint8_t traffic_class;
     size_t mtu;
+    uint64_t packets = 0;
+    uint64_t bytes = 0;
   };
 
   void forward(OutboundSa& sa, uint8_t* frame, size_t length, uint64_t now_ms);
   void refuse(size_t mtu, uint64_t now_ms);
-  void fragment(const Course& course, const Segmenter::Packet& packet);
-  void seal(const Course& course, const Segmenter::Packet& packet);
+  void count(OutboundSa& sa, const Course& course, uint64_t now_ms);
+  void fragment(Course& course, const Segmenter::Packet& packet);
+  void seal(Course& course, const Segmenter::Packet& packet);
 
   const int tun_fd_;
-  PathWatch& path_;
+  const size_t lane_;
+  const PathWatch& path_;
   const bool copy_dscp_;
   TunnelCounters& counters_;
   uint8_t* const buffer_;

@@ -29,12 +29,19 @@ ifreq request_for(const std::string& name) {
 
 }  // namespace
 
-TunDevice::TunDevice(const std::string& name, int mtu)
-    : name_(name), fd_(check(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK), "open /dev/net/tun")) {
-  ifreq request = request_for(name);
-  request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
-  check(::ioctl(fd_.get(), TUNSETIFF, &request), "TUNSETIFF");
+TunDevice::TunDevice(const std::string& name, int mtu, size_t queues) : name_(name) {
+  const short several = queues > 1 ? IFF_MULTI_QUEUE : 0;
+  for (size_t i = 0; i < queues; i++) queues_.push_back(attach(several));
+  if (queues > 1) {
+    // A queue that is written to attracts the flows of the answers: one that is detached does not, and still takes packets.
+    writer_ = attach(several);
+    ifreq request = request_for(name);
+    request.ifr_flags = IFF_DETACH_QUEUE;
+    check(::ioctl(writer_.get(), TUNSETQUEUE, &request), "TUNSETQUEUE");
+  }
   enable_offloads();
+  set_carrier(false);
+  ifreq request;
 
   FileDescriptor control(check(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
   request = request_for(name);
@@ -53,11 +60,19 @@ TunDevice::TunDevice(const std::string& name, int mtu)
   check(::ioctl(control.get(), SIOCSIFFLAGS, &request), "SIOCSIFFLAGS");
 }
 
+FileDescriptor TunDevice::attach(short more_flags) {
+  FileDescriptor fd(check(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK), "open /dev/net/tun"));
+  ifreq request = request_for(name_);
+  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | more_flags);
+  check(::ioctl(fd.get(), TUNSETIFF, &request), "TUNSETIFF");
+  return fd;
+}
+
 void TunDevice::enable_offloads() {
   constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
   // Each step asks less; a kernel without any of them hands over single, finished packets.
   for (const unsigned offloads : {kTcp | kTunUso4 | kTunUso6, kTcp, static_cast<unsigned>(TUN_F_CSUM)}) {
-    if (::ioctl(fd_.get(), TUNSETOFFLOAD, offloads) != 0) continue;
+    if (::ioctl(queues_[0].get(), TUNSETOFFLOAD, offloads) != 0) continue;
     udp_segmentation_ = (offloads & kTunUso4) != 0;
     return;
   }
@@ -72,7 +87,7 @@ void TunDevice::set_mtu(int mtu) {
 
 void TunDevice::set_carrier(bool up) {
   const int carrier = up ? 1 : 0;
-  check(::ioctl(fd_.get(), TUNSETCARRIER, &carrier), "TUNSETCARRIER");
+  check(::ioctl(queues_[0].get(), TUNSETCARRIER, &carrier), "TUNSETCARRIER");
 }
 
 }  // namespace tunwright

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 
+#include "../core/bytes.hpp"
 #include "check.hpp"
 #include "openssl_memory.hpp"
 
@@ -50,8 +51,9 @@ TEST("ESP: seals and opens the golden packets") {
     const auto inner = check::hex(vector.inner);
     const auto wire = check::hex(vector.wire);
     const SaKeys keys{.spi = vector.spi, .key = key, .salt = salt, .esn = vector.esn};
-    EspSealer sealer(keys);
-    sealer.set_next_sequence(vector.sequence);
+    SequenceSpace numbers(vector.esn);
+    numbers.set_next(vector.sequence);
+    EspSealer sealer(keys, numbers);
     auto buffer = inner;
     buffer.resize(inner.size() + kEspTrailerMax);
     std::vector<uint8_t> out(esp_size(inner.size()));
@@ -70,7 +72,8 @@ TEST("ESP: seals and opens the golden packets") {
 
 TEST("ESP: refuses a packet with any octet changed, and then still takes the true one") {
   const Keys keys;
-  EspSealer sealer(keys.get());
+  SequenceSpace numbers(false);
+  EspSealer sealer(keys.get(), numbers);
   EspOpener opener(keys.get(), 64);
   const auto packet = seal(sealer, check::octets(61));
   std::vector<uint8_t> scratch(packet.size());
@@ -86,7 +89,8 @@ TEST("ESP: refuses a packet with any octet changed, and then still takes the tru
 
 TEST("ESP: refuses every truncation without reading past the end") {
   const Keys keys;
-  EspSealer sealer(keys.get());
+  SequenceSpace numbers(false);
+  EspSealer sealer(keys.get(), numbers);
   const auto packet = seal(sealer, check::octets(40));
   for (size_t length = 0; length < packet.size(); length++) {
     // A buffer of exactly this length, so that the sanitizer sees a read too many.
@@ -99,11 +103,35 @@ TEST("ESP: refuses every truncation without reading past the end") {
 
 TEST("ESP: stops before a sequence number would repeat") {
   const Keys keys;
-  EspSealer sealer(keys.get());
-  sealer.set_next_sequence(UINT32_MAX - 1);
+  SequenceSpace numbers(false);
+  EspSealer sealer(keys.get(), numbers);
+  numbers.set_next(UINT32_MAX - 1);
   EXPECT(!seal(sealer, check::octets(20)).empty());
   EXPECT(sealer.exhausted());
   EXPECT(seal(sealer, check::octets(20)).empty());
+}
+
+TEST("ESP: a reservation is consecutive, and what is too much for the end of the space is taken one by one") {
+  const Keys keys;
+  SequenceSpace numbers(false);
+  EspSealer first(keys.get(), numbers);
+  EspSealer second(keys.get(), numbers);
+  const auto number = [](const std::vector<uint8_t>& packet) { return packet.empty() ? 0 : load32(&packet[4]); };
+  first.reserve(2);
+  second.reserve(3);
+  EXPECT(number(seal(second, check::octets(20))) == 3);
+  EXPECT(number(seal(first, check::octets(20))) == 1);
+  EXPECT(number(seal(first, check::octets(20))) == 2);
+  EXPECT(number(seal(first, check::octets(20))) == 6);
+  second.reserve(2);  // gives up 4 and 5
+  EXPECT(number(seal(second, check::octets(20))) == 7 && numbers.last() == 8);
+
+  numbers.set_next(UINT32_MAX - 2);
+  first.reserve(3);
+  EXPECT(number(seal(first, check::octets(20))) == UINT32_MAX - 2);
+  EXPECT(number(seal(first, check::octets(20))) == UINT32_MAX - 1);
+  EXPECT(first.exhausted() && seal(first, check::octets(20)).empty());
+  EXPECT(!second.exhausted() && number(seal(second, check::octets(20))) == 8);
 }
 
 TEST("ESP: authenticated nonsense in padding and next header is malformed or dummy, never a packet") {
@@ -132,11 +160,12 @@ TEST("ESP: authenticated nonsense in padding and next header is malformed or dum
 
 TEST("ESP: opens numbers on both sides of 2^32 with ESN, and a sender there goes on to the end of 64 bits") {
   const Keys keys;
-  EspSealer sealer(keys.get(true));
+  SequenceSpace numbers(true);
+  EspSealer sealer(keys.get(true), numbers);
   EspOpener opener(keys.get(true), 4096);
   const uint64_t boundary = uint64_t{1} << 32;
   opener.window().mark(boundary - 6);
-  sealer.set_next_sequence(boundary - 5);
+  numbers.set_next(boundary - 5);
   std::vector<std::vector<uint8_t>> packets;
   for (int i = 0; i < 10; i++) packets.push_back(seal(sealer, check::octets(40)));
   std::swap(packets[4], packets[7]);
@@ -145,7 +174,7 @@ TEST("ESP: opens numbers on both sides of 2^32 with ESN, and a sender there goes
     EXPECT(opener.open(packet.data(), packet.size(), out.data()).verdict == EspVerdict::ok);
   }
   EXPECT(opener.window().top() == boundary + 4);
-  sealer.set_next_sequence(UINT64_MAX - 1);
+  numbers.set_next(UINT64_MAX - 1);
   EXPECT(!seal(sealer, check::octets(40)).empty() && sealer.exhausted());
 }
 
@@ -154,11 +183,12 @@ TEST("ESP: leaves neither key nor salt in memory") {
     const auto key = check::octets(length);
     const auto salt = check::octets(4);
     const SaKeys keys{.spi = 0x1000, .key = key, .salt = salt, .esn = false};
+    SequenceSpace numbers(false);
     alignas(EspOpener) uint8_t opener_memory[sizeof(EspOpener)];
     alignas(EspSealer) uint8_t sealer_memory[sizeof(EspSealer)];
     openssl_memory::secret() = key;
     auto* opener = new (opener_memory) EspOpener(keys, 64);
-    auto* sealer = new (sealer_memory) EspSealer(keys);
+    auto* sealer = new (sealer_memory) EspSealer(keys, numbers);
     const auto packet = seal(*sealer, check::octets(40));
     std::vector<uint8_t> out(packet.size());
     EXPECT(opener->open(packet.data(), packet.size(), out.data()).verdict == EspVerdict::ok);

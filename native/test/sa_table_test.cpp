@@ -47,11 +47,13 @@ TEST("SA table: agrees with a map through a life of installs and removals") {
 
 TEST("SA table: a reader sees whole SAs while they come and go, and none after it was reclaimed") {
   SaTable table;
-  Retired<InboundSa> retired;
+  Readers readers(1);
+  Retired<InboundSa> retired(readers);
   std::atomic<bool> stop{false};
   std::atomic<uint64_t> found{0};
   std::thread reader([&] {
     while (!stop.load(std::memory_order_acquire)) {
+      readers.pass(0);
       retired.reclaim();
       for (uint32_t spi = 300; spi < 340; spi++) {
         const InboundSa* sa = table.find(spi);

@@ -70,6 +70,7 @@ TEST("segmenter: cuts TCP and UDP super-packets as a sender without offloads wou
     Segmenter segmenter;
     EXPECT(segmenter.start(header, packet.data(), length));
     const size_t largest = segmenter.largest();
+    EXPECT(segmenter.count() == expected.size());
     size_t count = 0;
     for (Segmenter::Packet piece; segmenter.next(piece); count++) {
       EXPECT(count < expected.size());

@@ -200,7 +200,7 @@ export class Tunnel {
     });
   }
 
-  /** A device without carrier and an IKE connection that has not begun; throws when the kernel refuses. */
+  /** A device, which has no carrier yet, and an IKE connection that has not begun; throws when the kernel refuses. */
   #openDevice(localAddress: IpAddress, delayMs: number): Open {
     const device: DataPlaneTunnel = openTunnel(
       this.#deps.addon,
@@ -213,11 +213,11 @@ export class Tunnel {
         device: this.spec.wan.interface,
         replayWindow: this.spec.link.ipsec.replayWindow,
         copyDscp: this.spec.link.ipsec.copyDscp,
+        threading: this.spec.link.dataPlane,
       },
       (event) => this.#onDeviceEvent(device, event),
     );
     try {
-      device.setCarrier(false);
       const { crypto, random, clock, keyExport } = this.#deps;
       const connection = new IkeConnection(ikeConfig(this.spec, localAddress, keyExport !== undefined), {
         crypto,
@@ -293,7 +293,6 @@ export class Tunnel {
     open.receiving.delete(spiIn);
     const { pair } = child;
     const outbound = open.device.setOutbound(pair);
-    if (open.children.length === 0) open.device.setCarrier(true);
     open.children.push({ ...child, since: this.#deps.clock.now(), outbound });
     open.delayMs = 0;
     if (open.children.length === 1) this.#events.onUp(this);
@@ -310,7 +309,6 @@ export class Tunnel {
       this.#events.onDown(this, reason);
       if (this.ike?.state !== 'established') this.#deps.outside.lost(this.spec);
       open.device.clearOutbound();
-      open.device.setCarrier(false);
     }
     open.device.removeInbound(spiIn);
   }

@@ -77,6 +77,11 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
       esn: ipsec.esn,
       acceptPfs: ipsec.accept_pfs?.map((group) => PFS_GROUPS[group]),
     },
+    dataPlane: {
+      threads: link.data_plane.threads,
+      processors: link.data_plane.processors,
+      busyPollUs: link.data_plane.busy_poll_us,
+    },
     psk: {
       source: psk.source,
       rotateMs: psk.source === 'file' ? undefined : (psk.rotate ?? DEFAULT_ROTATE_MS),

@@ -153,6 +153,13 @@ const link = z.strictObject({
         .optional(),
     })
     .prefault({}),
+  data_plane: z
+    .strictObject({
+      threads: integer('the threads of each tunnel', 1, 16).default(1),
+      processors: list(integer('the number of a processor', 0, 1_023)).default([]),
+      busy_poll_us: integer('the microseconds that a thread looks for packets before it sleeps', 0, 1_000).default(0),
+    })
+    .prefault({}),
   psk: z
     .strictObject({
       source: z.enum(['generated', 'file']).default('generated'),

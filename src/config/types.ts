@@ -113,6 +113,15 @@ export interface LinkConfig {
     /** PFS groups that Microsoft's own rekey may use besides those of `suite`; undefined: every group that we speak. */
     readonly acceptPfs: readonly (14 | 19 | 20 | 24 | 'none')[] | undefined;
   };
+  /** How packets of each of the link's tunnels are spread over processors. */
+  readonly dataPlane: {
+    /** 1: one for both directions; more: one receives, the others send. */
+    readonly threads: number;
+    /** One for each thread, in turn; empty: wherever the kernel puts them. */
+    readonly processors: readonly number[];
+    /** 0: a thread without packets sleeps at once. */
+    readonly busyPollUs: number;
+  };
   readonly psk: {
     readonly source: 'generated' | 'file';
     readonly rotateMs: number | undefined;

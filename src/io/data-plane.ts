@@ -25,6 +25,18 @@ export interface DataPlaneOptions {
   readonly replayWindow: number;
   /** Outer packets show the DSCP of the inner ones. */
   readonly copyDscp?: boolean;
+  /** Left out: one thread, anywhere, that sleeps when there is nothing to do. */
+  readonly threading?: Threading;
+}
+
+/** How the tunnel's packets are spread over processors. */
+export interface Threading {
+  /** 1: one thread for both directions. More: one receives, and the flows that leave are spread over the others. */
+  readonly threads: number;
+  /** Processors that the threads run on, one each, in turn; empty: the kernel decides. */
+  readonly processors: readonly number[];
+  /** How long a thread at most looks for packets before it sleeps, µs; 0: not at all. */
+  readonly busyPollUs: number;
 }
 
 export type DataPlaneEvent =
@@ -59,16 +71,17 @@ export interface DataPlaneTunnel {
   /** The SA receives from now on. */
   addInbound(sa: EspSa): SaCounters;
   removeInbound(spi: number): void;
-  /** Packets leave through `pair.outbound` from the next one on; its predecessor is zeroised. */
+  /** Packets leave through `pair.outbound` from the next one on; its predecessor is zeroised. The device has carrier. */
   setOutbound(pair: Pick<EspSaPair, 'outbound' | 'encapsulation' | 'remote'>): SaCounters;
   /** The remote end has another address or port: the outbound SA, if there is one, goes on there. */
   moveOutbound(remote: Endpoint): void;
-  /** Packets from the device are dropped and counted until there is an outbound SA again. */
+  /**
+   * The device loses its carrier, so that the kernel takes its nexthops out of its groups, until there is an outbound SA
+   * again. A new device has none.
+   */
   clearOutbound(): void;
   sendIke(localPort: 500 | 4500, to: Endpoint, message: Uint8Array): void;
   sendKeepalive(to: Endpoint): void;
-  /** Without carrier the kernel takes the device's nexthops out of its groups. A new tunnel has carrier. */
-  setCarrier(up: boolean): void;
   /**
    * No packet moves and no event comes afterwards. Keys are zeroised, the device removed and the sockets closed beside the event
    * loop: resolves when that is done, and only then can the interface's name be opened again. Harmless when repeated.
@@ -93,6 +106,7 @@ export function openTunnel(
         ...(mark === undefined ? {} : { mark }),
         ...(device === undefined ? {} : { device }),
         copyDscp,
+        ...options.threading,
       },
       (event) => onEvent(translate(event, options)),
     ),
@@ -121,10 +135,9 @@ function wrap(native: NativeTunnel, options: DataPlaneOptions): DataPlaneTunnel 
         ),
       ),
     moveOutbound: ({ address, port }) => native.moveOutbound(address.bytes, port),
-    clearOutbound: () => native.clearOutbound(),
+    clearOutbound: () => explained(options, () => native.clearOutbound()),
     sendIke: (localPort, to, message) => native.sendIke(localPort, to.address.bytes, to.port, message),
     sendKeepalive: (to) => native.sendKeepalive(to.address.bytes, to.port),
-    setCarrier: (up) => explained(options, () => native.setCarrier(up)),
     close: () => native.close(),
   };
 }
@@ -184,6 +197,8 @@ function explain(code: string, syscall: string, options: DataPlaneOptions): stri
       return `There is no route from ${local} to the peer: the WAN needs a default route.`;
     case 'EPERM raw ESP socket':
       return 'ESP without UDP encapsulation needs CAP_NET_RAW: run as root, grant it (systemd: AmbientCapabilities=CAP_NET_RAW; container: --cap-add NET_RAW) or use encap: udp.';
+    case 'EINVAL sched_setaffinity':
+      return `links[].data_plane.processors names a processor that this machine does not have, or that the service may not use: nproc and \`taskset -p $$\` tell.`;
     case 'EEXIST addInbound':
       return `An inbound SA with this SPI is installed on ${options.interface} already.`;
     case 'ENOSPC addInbound':

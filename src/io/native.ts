@@ -6,7 +6,7 @@ import type { Encapsulation } from '../lib/esp-sa.ts';
  * (errno name, such as `EPERM`) and `syscall` when the kernel refuses.
  */
 export interface NativeAddon {
-  /** Opens the TUN device, the UDP sockets and, where it may, the ESP socket; starts the tunnel's thread. */
+  /** Opens the TUN device, the UDP sockets and, where it may, the ESP socket; starts the tunnel's threads. */
   openTunnel(options: NativeTunnelOptions, onEvent: (event: NativeTunnelEvent) => void): NativeTunnel;
   /**
    * An AF_NETLINK socket on the event loop; `onMessage` gets each datagram received (copied). An empty one means that
@@ -80,6 +80,12 @@ export interface NativeTunnelOptions extends NativeSocketOptions {
   readonly remoteAddress?: Uint8Array;
   /** The outer header shows the inner one's DSCP; left out: it is zero. ECN is always carried across (RFC 6040). */
   readonly copyDscp?: boolean;
+  /** 1: one thread for both directions. More: one receives, and the flows that leave are spread over the others. 1 to 16. */
+  readonly threads?: number;
+  /** Processors that the threads run on, one each, in turn. */
+  readonly processors?: readonly number[];
+  /** How long a thread at most looks for packets before it sleeps, µs; 0: not at all. */
+  readonly busyPollUs?: number;
 }
 
 export interface NativeSa {
@@ -89,6 +95,8 @@ export interface NativeSa {
   readonly esn: boolean;
   /** Packets; 64 to 65536, a power of two. Inbound only. */
   readonly replayWindow: number;
+  /** Of an outbound SA that has been used before; 1 when left out. */
+  readonly nextSequence?: bigint;
 }
 
 /** `count` addresses from `first` on, as numbers; port 0 means every port. */
@@ -100,14 +108,14 @@ export interface NativeNatStep {
 
 export interface NativeTunnel {
   readonly interfaceIndex: number;
-  /** u64 counters in the order of TUNNEL_COUNTERS, written by the tunnel's thread; reading needs no call. */
+  /** u64 counters in the order of TUNNEL_COUNTERS, written by the tunnel's threads; reading needs no call. */
   readonly counters: BigUint64Array;
   /** Adds an inbound SA; returns its counters in the order of SA_COUNTERS. */
   addInbound(sa: NativeSa): BigUint64Array;
   removeInbound(spi: number): void;
   /**
-   * Makes `sa` the outbound SA from the next packet on and zeroises the one it replaces; returns its counters. With
-   * `esp` encapsulation the port means nothing, and a process without CAP_NET_RAW gets `EPERM`.
+   * Makes `sa` the outbound SA from the next packet on and zeroises the one it replaces; returns its counters. The device
+   * has carrier from now on, until its sequence numbers end. With `esp` encapsulation the port means nothing, and a process without CAP_NET_RAW gets `EPERM`.
    */
   setOutbound(
     sa: NativeSa,
@@ -117,7 +125,10 @@ export interface NativeTunnel {
   ): BigUint64Array;
   /** The remote end has another address or port: the outbound SA goes on there, with its sequence numbers. */
   moveOutbound(remoteAddress: Uint8Array, remotePort: number): void;
-  /** Without an outbound SA packets from the TUN are dropped and counted. */
+  /**
+   * The device loses its carrier, and with it the kernel takes its nexthops out of every group; what still comes from it is
+   * dropped and counted. A new device is like that.
+   */
   clearOutbound(): void;
   /**
    * Sends an IKE message from local port 500 or 4500; the non-ESP marker is added on 4500. What the network refuses is
@@ -126,10 +137,8 @@ export interface NativeTunnel {
   sendIke(localPort: 500 | 4500, remoteAddress: Uint8Array, remotePort: number, message: Uint8Array): void;
   /** A single 0xff octet from port 4500 (RFC 3948 §4). */
   sendKeepalive(remoteAddress: Uint8Array, remotePort: number): void;
-  /** TUNSETCARRIER; a new device has carrier. Without carrier the kernel takes the device's nexthops out of every group. */
-  setCarrier(up: boolean): void;
   /**
-   * Stops the thread before it returns: no event comes afterwards. Zeroises keys, closes the device and the sockets on another
+   * Stops the threads before it returns: no event comes afterwards. Zeroises keys, closes the device and the sockets on another
    * thread, and resolves when they are gone.
    */
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Threading } from '../../src/io/data-plane.ts';
 import { SA_COUNTERS, TUNNEL_COUNTERS } from '../../src/io/native.ts';
 import { eventually } from './eventually.ts';
 import { ROOT } from './repository.ts';
@@ -22,6 +23,7 @@ export interface TunnelEndOptions {
   /** `udp` unless given. */
   readonly encapsulation?: 'udp' | 'esp';
   readonly copyDscp?: boolean;
+  readonly threading?: Threading;
   readonly inbound: StaticSa;
   readonly outbound: StaticSa;
 }
@@ -82,6 +84,24 @@ export class TunnelEnd {
   async threads(name: string): Promise<number> {
     this.command(`threads ${name}`);
     return Number((await this.#answer('threads'))['threads']);
+  }
+
+  /** An SA with a key that both ends derive from its SPI receives from now on. */
+  async receive(spi: number): Promise<void> {
+    this.command(`receive ${spi}`);
+    await this.#answer('receives');
+  }
+
+  /** Packets leave through such an SA from now on. */
+  async send(spi: number): Promise<void> {
+    this.command(`send ${spi}`);
+    await this.#answer('sends');
+  }
+
+  /** Of each thread of that name: nanoseconds that it has run, and the processors that it may run on. */
+  async schedule(name: string): Promise<readonly { readonly ranNs: number; readonly processors: string }[]> {
+    this.command(`schedule ${name}`);
+    return (await this.#answer('schedule'))['schedule'] as { ranNs: number; processors: string }[];
   }
 
   /** Closes the tunnel, not the process; gives the milliseconds it took. */

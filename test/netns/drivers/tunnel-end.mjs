@@ -19,9 +19,9 @@ const sa = ({ spi, key, salt, esn = false }) => ({
   key: bytes(key),
   salt: bytes(salt),
   esn,
-  replayWindow: 1024,
+  replayWindow: 4096,
 });
-const sendThrough = () => tunnel.setOutbound(sa(options.outbound), options.encapsulation ?? 'udp', remote, 4500);
+const sendThrough = (outer) => tunnel.setOutbound(outer, options.encapsulation ?? 'udp', remote, 4500);
 
 const tunnel = addon.openTunnel(
   {
@@ -30,24 +30,35 @@ const tunnel = addon.openTunnel(
     localAddress: address(options.local),
     ...(options.responder ? {} : { remoteAddress: remote }),
     copyDscp: options.copyDscp ?? false,
+    ...options.threading,
   },
   (event) => say({ event: event.kind === 'ike' ? { ...event, ...texts(event) } : event }),
 );
 const inbound = tunnel.addInbound(sa(options.inbound));
-let outbound = sendThrough();
+let outbound = sendThrough(sa(options.outbound));
 
 const commands = {
   counters: () => say({ tunnel: [...tunnel.counters], inbound: [...inbound], outbound: [...outbound] }),
   ike: (port, hex) => tunnel.sendIke(Number(port), remote, Number(port), bytes(hex)),
   keepalive: () => tunnel.sendKeepalive(remote, 4500),
-  carrier: (up) => tunnel.setCarrier(up === 'up'),
   clear: () => tunnel.clearOutbound(),
-  restore: () => {
-    outbound = sendThrough();
+  restore: (nextSequence = '1') => {
+    outbound = sendThrough({ ...sa(options.outbound), nextSequence: BigInt(nextSequence) });
   },
+  // A rekey in steps: the new SA receives, then sends, then the old one goes.
+  receive: (spi) => {
+    tunnel.addInbound(sa(rekeyed(options.inbound, Number(spi))));
+    say({ receives: Number(spi) });
+  },
+  send: (spi) => {
+    outbound = sendThrough(sa(rekeyed(options.outbound, Number(spi))));
+    say({ sends: Number(spi) });
+  },
+  forget: (spi) => tunnel.removeInbound(Number(spi)),
   raw: (protocol, hex) => sendRaw(Number(protocol), bytes(hex)),
   forge: (sequence, damage) => forge(BigInt(sequence), damage === 'damaged'),
-  threads: (name) => say({ threads: threadsNamed(name) }),
+  threads: (name) => say({ threads: threadsNamed(name).length }),
+  schedule: (name) => say({ schedule: threadsNamed(name).map(scheduleOf) }),
   close: async () => {
     const start = performance.now();
     await tunnel.close();
@@ -62,6 +73,11 @@ input.on('line', (line) => {
 });
 input.on('close', () => tunnel.close());
 say({ ready: tunnel.interfaceIndex });
+
+/** Another SA with a key of its own, which both ends derive from its SPI. */
+function rekeyed(from, spi) {
+  return { ...from, spi, key: spi.toString(16).padStart(from.key.length, '5a') };
+}
 
 /** An ESP packet of our outbound SA with a number of the caller's choice, past the tunnel, from port 4500 to port 4500. */
 function forge(sequence, damaged) {
@@ -85,9 +101,19 @@ function sendRaw(protocol, payload) {
   raw.close();
 }
 
+/** Their ids. */
 function threadsNamed(name) {
-  const names = readdirSync('/proc/self/task').map((id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8'));
-  return names.filter((text) => text.trim() === name).length;
+  const ids = readdirSync('/proc/self/task');
+  return ids.filter((id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim() === name);
+}
+
+/** How long a thread has run, and where it may. */
+function scheduleOf(id) {
+  const task = `/proc/self/task/${id}`;
+  return {
+    ranNs: Number(readFileSync(`${task}/schedstat`, 'utf8').split(' ')[0]),
+    processors: /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync(`${task}/status`, 'utf8'))[1],
+  };
 }
 
 function texts({ remoteAddress, message }) {

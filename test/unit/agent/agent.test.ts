@@ -192,7 +192,10 @@ describe('Agent.stop', () => {
       },
     ],
     ['a setting is stuck', (world) => world.restoreWith(() => new Promise(() => undefined))],
-    ['the devices were removed', (world) => world.addon.failing.set('setCarrier', refusal('ENODEV', 'setCarrier'))],
+    [
+      'the devices were removed',
+      (world) => world.addon.failing.set('clearOutbound', refusal('ENODEV', 'TUNSETCARRIER')),
+    ],
     [
       'the kernel hangs and the settings are stuck',
       (world) => {

@@ -17,7 +17,7 @@ export const refusal = (code: string, syscall: string): Error =>
 
 /** A packet path that moves nothing: it writes down what it is asked, and refuses what it was told to refuse. */
 export class FakeAddon implements Pick<NativeAddon, 'openTunnel'> {
-  /** Every call but `sendIke`, in order, such as `tw0 setCarrier true`. */
+  /** Every call but `sendIke`, in order, such as `tw0 setOutbound`. */
   readonly calls: string[];
   readonly tunnels: FakeTunnel[] = [];
   /** What throws, until it is taken out. */
@@ -106,9 +106,6 @@ export class FakeTunnel implements NativeTunnel {
   }
   sendKeepalive(): void {
     this.#called('sendKeepalive');
-  }
-  setCarrier(up: boolean): void {
-    this.#called('setCarrier', up);
   }
   close(): Promise<void> {
     if (this.closed) return this.#addon.devicesGone;

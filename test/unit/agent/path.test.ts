@@ -19,7 +19,7 @@ describe('Path', () => {
   it('dials through the tunnel once it is up and the kernel holds its routes', async () => {
     const { calls, run } = setUp();
     await run(2);
-    expect(calls).toEqual(['tw0 setCarrier false', 'tw0 setCarrier true', 'routes up', 'dial fiber/1 169.254.21.2']);
+    expect(calls).toEqual(['tw0 setOutbound', 'routes up', 'dial fiber/1 169.254.21.2']);
   });
 
   it('on loss moves routes first, then ends BGP without waiting for anybody, then takes the carrier', async () => {
@@ -29,7 +29,7 @@ describe('Path', () => {
     far.silent.add('198.51.100.20');
     far.hangUp('198.51.100.20');
     await run(0);
-    expect(calls).toEqual(['routes down', 'abort', 'tw0 setCarrier false']);
+    expect(calls).toEqual(['routes down', 'abort', 'tw0 clearOutbound']);
   });
 
   it('dials anew when the tunnel is back', async () => {
@@ -133,7 +133,7 @@ function setUp(gateway: Partial<IkeConfig> = {}, change?: (yaml: string) => stri
   const deviceCalls: string[] = [];
   const calls: string[] = [];
   const addon = new FakeAddon(deviceCalls);
-  deviceCalls.push = (...words) => (words[0]?.includes('setCarrier') ? calls.push(...words) : 0);
+  deviceCalls.push = (...words) => (/Outbound$/.test(words[0] ?? '') ? calls.push(...words) : 0);
   const far = new FarEnds(addon, clock, gateway);
   const kernel = new FakeKernel();
   const routing = new RecordingRouting({ clock, log, applier: kernel }, calls);

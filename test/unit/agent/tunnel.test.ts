@@ -13,18 +13,10 @@ import { FarEnds } from './far-ends.ts';
 import { ManualClock } from './manual-clock.ts';
 import { firstSpec } from './zone-peers.ts';
 
-const UP = [
-  'tw0 openTunnel',
-  'tw0 setCarrier false',
-  'opened',
-  'tw0 addInbound',
-  'tw0 setOutbound',
-  'tw0 setCarrier true',
-  'up',
-];
+const UP = ['tw0 openTunnel', 'opened', 'tw0 addInbound', 'tw0 setOutbound', 'up'];
 
 describe('Tunnel', () => {
-  it('opens without carrier, and has it once both directions of a CHILD_SA are installed, inbound first', async () => {
+  it('is up once both directions of a CHILD_SA are installed, inbound first', async () => {
     const { calls, addon, run, tunnel } = setUp();
     await run(2);
     expect(calls).toEqual(UP);
@@ -39,19 +31,14 @@ describe('Tunnel', () => {
     });
   });
 
-  it('moves routes and sessions before it takes the carrier when the peer hangs up', async () => {
+  it('moves routes and sessions before it takes the SA, and the carrier with it, when the peer hangs up', async () => {
     const { calls, far, run } = setUp();
     await run(2);
     calls.length = 0;
     far.silent.add('198.51.100.20');
     far.hangUp('198.51.100.20');
     await run(1);
-    expect(calls).toEqual([
-      expect.stringMatching(/^down /),
-      'tw0 clearOutbound',
-      'tw0 setCarrier false',
-      'tw0 removeInbound',
-    ]);
+    expect(calls).toEqual([expect.stringMatching(/^down /), 'tw0 clearOutbound', 'tw0 removeInbound']);
   });
 
   it('tells the operator, once, that the path carries less than configured, and when it does again', async () => {
@@ -109,12 +96,11 @@ describe('Tunnel', () => {
     calls.length = 0;
     wan.address = ip('192.0.2.77');
     await run(3);
-    expect(calls.slice(0, 5)).toEqual([
+    expect(calls.slice(0, 4)).toEqual([
       'down WAN fiber (eth0) changed its address to 192.0.2.77',
       'tw0 close',
       'closed',
       'tw0 openTunnel',
-      'tw0 setCarrier false',
     ]);
     expect(addon.last.options.localAddress).toEqual(ip('192.0.2.77').bytes);
     expect(tunnel.children).toHaveLength(1);
@@ -154,7 +140,7 @@ describe('Tunnel', () => {
   });
 
   it.each([
-    ['setCarrier', 'ENODEV', 'The TUN device tw0 was removed by another program.'],
+    ['setOutbound', 'ENODEV', 'The TUN device tw0 was removed by another program.'],
     ['addInbound', 'ENOSPC', 'tw0 has too many inbound SAs'],
     ['setOutbound', 'EPERM', 'CAP_NET_ADMIN is missing'],
     ['sendIke', 'EBADF', 'EBADF'],
@@ -180,8 +166,8 @@ describe('Tunnel', () => {
     const { addon, calls, run, tunnel } = setUp();
     await run(2);
     calls.length = 0;
-    const failure = refusal('ENODEV', 'setCarrier');
-    for (const call of ['setCarrier', 'clearOutbound', 'removeInbound'] as const) addon.failing.set(call, failure);
+    const failure = refusal('ENODEV', 'TUNSETCARRIER');
+    for (const call of ['clearOutbound', 'removeInbound'] as const) addon.failing.set(call, failure);
     addon.last.emit({ kind: 'failed', code: 'ENODEV', syscall: 'read' });
     await run(0);
     expect(calls).toEqual([
@@ -197,7 +183,7 @@ describe('Tunnel', () => {
   it('survives a peer that hangs up on a device that is gone', async () => {
     const { addon, calls, far, run, tunnel } = setUp();
     await run(2);
-    addon.failing.set('setCarrier', refusal('ENODEV', 'setCarrier'));
+    addon.failing.set('clearOutbound', refusal('ENODEV', 'TUNSETCARRIER'));
     far.hangUp('198.51.100.20');
     await run(0);
     expect(calls.filter((call) => call.startsWith('down '))).toHaveLength(1);
@@ -207,7 +193,7 @@ describe('Tunnel', () => {
   it('stops also when the device refuses everything', async () => {
     const { addon, calls, run, tunnel } = setUp();
     await run(2);
-    addon.failing.set('setCarrier', refusal('ENODEV', 'setCarrier'));
+    addon.failing.set('clearOutbound', refusal('ENODEV', 'TUNSETCARRIER'));
     tunnel.stop();
     await run(60);
     expect(calls.filter((call) => call === 'closed')).toHaveLength(1);
