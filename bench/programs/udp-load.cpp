@@ -5,10 +5,6 @@
 //
 // A run ends with a mark, which the sender repeats until the sink answers with what it counted; behind full queues that
 // takes a while. OCTETS is the UDP payload, at least 12: run (4), sequence number (8).
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +16,10 @@
 #include <string>
 #include <vector>
 
+#include "program.hpp"
+
+using namespace program;
+
 namespace {
 
 constexpr size_t kBatch = 32;
@@ -27,43 +27,11 @@ constexpr size_t kLargest = 2048;
 constexpr uint64_t kEndMark = UINT64_MAX;
 constexpr int kEndMarks = 1000;
 constexpr int kAnswerMs = 10;
-constexpr int kBuffer = 8 << 20;
 
 struct Header {
   uint32_t run;
   uint64_t sequence;
 } __attribute__((packed));
-
-[[noreturn]] void fail(const char* what) {
-  std::perror(what);
-  std::exit(1);
-}
-
-double now() {
-  timespec t;
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-}
-
-void pause_us(long us) {
-  const timespec t{us / 1000000, us % 1000000 * 1000};
-  ::nanosleep(&t, nullptr);
-}
-
-int open_socket(int buffer_option) {
-  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) fail("socket");
-  if (::setsockopt(fd, SOL_SOCKET, buffer_option, &kBuffer, sizeof kBuffer) != 0) fail("setsockopt");
-  return fd;
-}
-
-sockaddr_in address_of(const char* address, const char* port) {
-  sockaddr_in result{};
-  result.sin_family = AF_INET;
-  result.sin_port = htons(static_cast<uint16_t>(std::atoi(port)));
-  if (::inet_pton(AF_INET, address, &result.sin_addr) != 1) fail("address");
-  return result;
-}
 
 /** The sink's answer to an end mark. */
 struct Count {
@@ -95,8 +63,7 @@ struct Batch {
 /** The mark follows the datagrams through every queue, so its answer counts all that arrived. */
 Count ask_sink(int fd, uint32_t run) {
   const Header mark{run, kEndMark};
-  const timeval wait{0, kAnswerMs * 1000};
-  if (::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0) fail("setsockopt");
+  set_timeout_ms(fd, kAnswerMs);
   for (int i = 0; i < kEndMarks; i++) {
     if (::send(fd, &mark, sizeof mark, 0) < 0 && errno != ENOBUFS && errno != ECONNREFUSED) fail("send");
     Count count;
@@ -108,8 +75,8 @@ Count ask_sink(int fd, uint32_t run) {
 
 /** What is overdue goes out at once, but never more than a batch: a burst would measure the burst. */
 void send(const sockaddr_in& to, size_t octets, double rate, double seconds) {
-  const int fd = open_socket(SO_SNDBUFFORCE);
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) fail("connect");
+  const int fd = open_udp();
+  check(::connect(fd, generic(to), sizeof to), "connect");
   Batch batch(octets);
   const uint32_t run = static_cast<uint32_t>(::getpid());
   uint64_t sequence = 0;
@@ -135,8 +102,7 @@ void send(const sockaddr_in& to, size_t octets, double rate, double seconds) {
 }
 
 [[noreturn]] void sink(const sockaddr_in& at) {
-  const int fd = open_socket(SO_RCVBUFFORCE);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) fail("bind");
+  const int fd = open_bound_udp(at);
   std::printf("listening\n");
   std::fflush(stdout);
   Batch batch(kLargest);
@@ -155,7 +121,7 @@ void send(const sockaddr_in& to, size_t octets, double rate, double seconds) {
         next = 0;
       }
       if (header.sequence == kEndMark) {
-        ::sendto(fd, &counted, sizeof counted, 0, reinterpret_cast<const sockaddr*>(&sources[i]), sizeof sources[i]);
+        ::sendto(fd, &counted, sizeof counted, 0, generic(sources[i]), sizeof sources[i]);
         continue;
       }
       counted.received++;
