@@ -97,6 +97,12 @@ Napi::Value create_esp_opener(const Napi::CallbackInfo& info) {
                  const auto packet = arguments::octets(call[0], "packet");
                  return translated(call.Env(), [&] { return opened_packet(call.Env(), *opener, packet); });
                }));
+    object.Set("gaps", Napi::Function::New(env, [opener](const Napi::CallbackInfo& call) -> Napi::Value {
+                 auto gaps = Napi::Object::New(call.Env());
+                 gaps.Set("missing", Napi::BigInt::New(call.Env(), opener->window().missing()));
+                 gaps.Set("reordered", Napi::BigInt::New(call.Env(), opener->window().reordered()));
+                 return gaps;
+               }));
     return object;
   });
 }

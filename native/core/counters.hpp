@@ -46,9 +46,13 @@ struct TunnelCounters {
 struct SaCounters {
   Counter packets;
   Counter bytes;
-  Counter sequence;
+  Counter sequence;   // the highest
+  Counter missing;    // numbers below it that have not come
+  Counter reordered;  // packets that came after a higher number
   Counter drop_replay;
   Counter drop_auth;
+  Counter drop_malformed;
+  Counter drop_policy;
   Counter last_used_ms;
 };
 

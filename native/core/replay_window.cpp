@@ -22,7 +22,10 @@ void ReplayWindow::mark(uint64_t sequence) {
     top_ = sequence;
   } else if (top_ - sequence >= size_) {
     return;
+  } else {
+    reordered_++;
   }
+  marked_++;
   words_[(sequence >> 6) & word_mask_] |= uint64_t{1} << (sequence & 63);
 }
 

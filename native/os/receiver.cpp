@@ -95,6 +95,7 @@ void Receiver::open(const Arrival& arrival, const uint8_t* packet, size_t length
   if (inner_length == 0) return coalescer_.discard();
   if (!decapsulate_ecn(inner, arrival.traffic_class)) {
     counters_.rx_drop_policy.add(1);
+    sa->counters->drop_policy.add(1);
     return coalescer_.discard();
   }
   counters_.rx_packets.add(1);
@@ -115,13 +116,16 @@ size_t Receiver::open_to(uint8_t* inner, InboundSa& sa, const uint8_t* packet, s
   }
   counters_.rx_last_ms.set(now_ms);
   sa.counters->last_used_ms.set(now_ms);
-  sa.counters->sequence.set(sa.opener.window().top());
+  const ReplayWindow& window = sa.opener.window();
+  sa.counters->sequence.set(window.top());
+  sa.counters->missing.set(window.missing());
+  sa.counters->reordered.set(window.reordered());
   if (opened.verdict == EspVerdict::dummy) {
     counters_.rx_dummy.add(1);
     return 0;
   }
   const size_t inner_length = ip_length(inner, opened.length, opened.next_header);
-  if (inner_length == 0) counters_.rx_drop_malformed.add(1);
+  if (inner_length == 0) count_drop(sa, EspVerdict::malformed);
   return inner_length;
 }
 
@@ -134,6 +138,7 @@ void Receiver::count_drop(InboundSa& sa, EspVerdict verdict) {
     sa.counters->drop_auth.add(1);
   } else {
     counters_.rx_drop_malformed.add(1);
+    sa.counters->drop_malformed.add(1);
   }
 }
 

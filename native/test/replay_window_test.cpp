@@ -15,6 +15,7 @@ struct Model {
 
   uint64_t size;
   uint64_t top = 0;
+  uint64_t reordered = 0;
   std::set<uint64_t> seen;
 
   Verdict check(uint64_t sequence) const {
@@ -23,6 +24,7 @@ struct Model {
   }
   void mark(uint64_t sequence) {
     seen.insert(sequence);
+    if (sequence < top) reordered++;
     if (sequence > top) top = sequence;
   }
 };
@@ -43,6 +45,7 @@ TEST("replay window: agrees with a set of all numbers, over steps and jumps") {
       window.mark(sequence);
       model.mark(sequence);
       EXPECT(window.top() == model.top);
+      EXPECT(window.missing() == model.top - model.seen.size() && window.reordered() == model.reordered);
     }
   }
 }

@@ -131,6 +131,8 @@ export interface SaView {
   rekey_in_packets: number | null;
   bytes: { in: number; out: number };
   packets: { in: number; out: number };
+  /** The highest numbers; of those that come in, how many have not come so far, and how many came after a higher one. */
+  sequence: { in: number; out: number; missing: number; reordered: number };
   drops: Record<string, number>;
   encap: 'udp' | 'esp';
   mtu: number;

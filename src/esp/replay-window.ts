@@ -16,6 +16,8 @@ export class ReplayWindow {
   readonly #words: Uint32Array;
   /** Largest number marked, 0 before the first. */
   #highest = 0n;
+  #marked = 0n;
+  #reordered = 0n;
 
   /** `size` in packets: 64 to 65536, a power of two. */
   constructor(size: number) {
@@ -23,6 +25,15 @@ export class ReplayWindow {
       throw new RangeError(`the replay window must be a power of two from 64 to 65536, not ${size}`);
     this.#size = BigInt(size);
     this.#words = new Uint32Array(size / Number(WORD_BITS) + 1);
+  }
+
+  /** Numbers up to the highest that have not been marked: lost, or still on their way. */
+  get missing(): bigint {
+    return this.#highest - this.#marked;
+  }
+  /** Numbers that were marked after a higher one. */
+  get reordered(): bigint {
+    return this.#reordered;
   }
 
   check(sequence: bigint): ReplayVerdict {
@@ -34,6 +45,8 @@ export class ReplayWindow {
   mark(sequence: bigint): void {
     if (sequence < this.#bottom()) return;
     if (sequence > this.#highest) this.#slideTo(sequence);
+    else this.#reordered += 1n;
+    this.#marked += 1n;
     this.#set(sequence);
   }
 

@@ -160,6 +160,8 @@ export interface NativeRawSocket {
   close(): void;
 }
 export interface NativeEspOpener {
+  /** Of the sequence numbers so far, as SA_COUNTERS say. */
+  gaps(): { missing: bigint; reordered: bigint };
   /** What came out, or why nothing did. */
   open(
     packet: Uint8Array,
@@ -195,5 +197,19 @@ export const TUNNEL_COUNTERS = [
   'rx_last_ms',
 ] as const;
 
-/** `last_used_ms` is CLOCK_MONOTONIC in milliseconds, 0 = never. */
-export const SA_COUNTERS = ['packets', 'bytes', 'sequence', 'drop_replay', 'drop_auth', 'last_used_ms'] as const;
+/**
+ * `sequence` is the highest number, `missing` how many below it have not come (so far), `reordered` how many came after a
+ * higher one: of an inbound SA. `last_used_ms` is CLOCK_MONOTONIC in milliseconds, 0 = never.
+ */
+export const SA_COUNTERS = [
+  'packets',
+  'bytes',
+  'sequence',
+  'missing',
+  'reordered',
+  'drop_replay',
+  'drop_auth',
+  'drop_malformed',
+  'drop_policy',
+  'last_used_ms',
+] as const;

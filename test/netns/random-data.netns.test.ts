@@ -46,6 +46,10 @@ describe('random data over a path that loses, overtakes and doubles one datagram
       const missing = result.sent - result.received - (drops - dropsBefore);
       const lost = (after?.[way].lost ?? 0) - (before?.[way].lost ?? 0);
       expect(lost).toBeGreaterThan(100);
+      // The receiver knows it, too, but for what comes last.
+      const gaps = seen.inbound.missing - seenBefore.inbound.missing;
+      expect(Math.abs(gaps - lost)).toBeLessThanOrEqual(MARKS + (drops - dropsBefore));
+      expect(seen.inbound.reordered - seenBefore.inbound.reordered).toBeGreaterThan(100);
       expect(missing).toBeLessThanOrEqual(lost);
       expect(missing).toBeGreaterThanOrEqual(lost - MARKS);
       const doubled = (after?.[way].duplicated ?? 0) - (before?.[way].duplicated ?? 0);

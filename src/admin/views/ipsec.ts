@@ -31,6 +31,12 @@ function saView(agent: Agent, path: Path, child: InstalledChild): SaView {
     rekey_in_packets: current?.rekeyInPackets ?? null,
     bytes: { in: Number(inbound.bytes), out: Number(outbound.bytes) },
     packets: { in: Number(inbound.packets), out: Number(outbound.packets) },
+    sequence: {
+      in: Number(inbound.sequence),
+      out: Number(outbound.sequence),
+      missing: Number(inbound.missing),
+      reordered: Number(inbound.reordered),
+    },
     drops: drops(path, child),
     encap: pair.encapsulation,
     mtu: path.tunnel.mtu,
@@ -41,9 +47,12 @@ function saView(agent: Agent, path: Path, child: InstalledChild): SaView {
 function drops(path: Path, child: InstalledChild): Record<string, number> {
   const counters = path.tunnel.device?.counters() ?? {};
   const ofTunnel = Object.entries(counters).filter(([name]) => DROP.test(name));
+  const { drop_replay, drop_auth, drop_malformed, drop_policy } = child.inbound;
   return {
-    replay: Number(child.inbound.drop_replay),
-    auth: Number(child.inbound.drop_auth),
+    replay: Number(drop_replay),
+    auth: Number(drop_auth),
+    malformed: Number(drop_malformed),
+    policy: Number(drop_policy),
     ...Object.fromEntries(ofTunnel.map(([name, value]) => [name.replace('_drop', ''), Number(value)])),
   };
 }

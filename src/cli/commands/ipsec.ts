@@ -23,7 +23,7 @@ const saTable = (rows: readonly SaView[]): string =>
       { title: 'PACKETS OUT / IN', cell: ({ packets }) => `${packets.out} / ${packets.in}` },
       { title: 'BYTES OUT / IN', cell: (sa) => `${bytes(sa.bytes.out)} / ${bytes(sa.bytes.in)}` },
       { title: 'ENCAP', cell: ({ encap, mtu }) => `${encap} ${mtu}` },
-      { title: 'SUITE, DROPS', cell: (sa) => [sa.suite, ...drops(sa)].join(', ') },
+      { title: 'SUITE, GAPS, DROPS', cell: (sa) => [sa.suite, ...gaps(sa), ...drops(sa)].join(', ') },
     ],
     rows,
   );
@@ -31,6 +31,12 @@ const saTable = (rows: readonly SaView[]): string =>
 /** Sequence numbers are left out: without a limit of packets nobody counts them. */
 const rekeyCell = ({ rekey_in_s, rekey_in_bytes }: SaView): string =>
   rekey_in_bytes === null ? age(rekey_in_s) : `${age(rekey_in_s)} ${bytes(rekey_in_bytes)}`;
+
+/** What the sequence numbers that come in say about the path. */
+const gaps = ({ sequence: { missing, reordered } }: SaView): string[] => [
+  ...(missing > 0 ? [`${missing} missing`] : []),
+  ...(reordered > 0 ? [`${reordered} reordered`] : []),
+];
 
 /** Reasons that occurred. */
 const drops = ({ drops: counts }: SaView): string[] =>

@@ -137,7 +137,7 @@ fiber/2  idle         198.51.100.84    -         -  -     - / -                 
 
   it('ipsec sa', async () => {
     expect((await daemon('ipsec sa')).out).toBe(`\
-TUNNEL       SPI IN / OUT         AGE        REKEY  PACKETS OUT / IN  BYTES OUT / IN     ENCAP     SUITE, DROPS
+TUNNEL       SPI IN / OUT         AGE        REKEY  PACKETS OUT / IN  BYTES OUT / IN     ENCAP     SUITE, GAPS, DROPS
 fiber/1 tw0  c1c2c3c4 / cee78125  31m  25m 12.3 GB  96 / 14020        8.40 kB / 19.6 MB  udp 1380  AES-GCM-256, 3 replay
 `);
   });

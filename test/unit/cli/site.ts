@@ -184,6 +184,7 @@ const SA: SaView = {
   rekey_in_packets: null,
   bytes: { in: 19_600_000, out: 8_400 },
   packets: { in: 14_020, out: 96 },
+  sequence: { in: 12, out: 12, missing: 0, reordered: 0 },
   drops: { replay: 3, 'bad-icv': 0 },
   encap: 'udp',
   mtu: 1380,

@@ -53,7 +53,8 @@ function compareOneSa(random: Dice): void {
   const replayWindow = random.pick([64, 128, 1024, 65_536]);
   const native = { spi: sa.spi, key: sa.key.reveal(), salt: sa.salt.reveal(), esn: sa.esn, replayWindow };
   const sent = sealedByBoth(sa, native, random);
-  const readable = new InboundSa(sa, new ReplayWindow(replayWindow), nodeCrypto);
+  const window = new ReplayWindow(replayWindow);
+  const readable = new InboundSa(sa, window, nodeCrypto);
   const packetPath = addon.createEspOpener(native);
   for (const packet of overABadPath(sent, random)) {
     const wanted = described(readable.receive(packet));
@@ -62,6 +63,7 @@ function compareOneSa(random: Dice): void {
     // The packet path counts both under one reason.
     expect(packetPath.open(packet), toHex(packet)).toEqual(wanted === 'too-old' ? 'replayed' : wanted);
   }
+  expect(packetPath.gaps()).toEqual({ missing: window.missing, reordered: window.reordered });
 }
 
 function sealedByBoth(sa: EspSa, native: NativeSa, random: Dice): Uint8Array[] {

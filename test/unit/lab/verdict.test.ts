@@ -194,6 +194,7 @@ function sa(name: string, packets: number): SaView {
     rekey_in_packets: null,
     bytes: { in: 0, out: 0 },
     packets: { in: packets, out: packets },
+    sequence: { in: 12, out: 12, missing: 0, reordered: 0 },
     drops: {},
     encap: 'udp',
     mtu: 1380,

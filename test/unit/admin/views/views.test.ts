@@ -66,6 +66,9 @@ describe('SAs', () => {
     if (tunnel === undefined || inbound === undefined) throw new Error('no SA was installed');
     inbound[SA_COUNTERS.indexOf('bytes')] = 1_234_567_890_123n;
     inbound[SA_COUNTERS.indexOf('drop_replay')] = 3n;
+    inbound[SA_COUNTERS.indexOf('sequence')] = 900n;
+    inbound[SA_COUNTERS.indexOf('missing')] = 7n;
+    inbound[SA_COUNTERS.indexOf('reordered')] = 2n;
     tunnel.counters[TUNNEL_COUNTERS.indexOf('tx_drop_no_sa')] = 2n;
     expect(views.sas()[0]).toMatchObject({
       tunnel: 'fiber/1',
@@ -75,7 +78,8 @@ describe('SAs', () => {
       mtu: expect.any(Number),
       age_s: expect.any(Number),
       bytes: { in: 1_234_567_890_123, out: 0 },
-      drops: { replay: 3, auth: 0, tx_no_sa: 2, rx_auth: 0 },
+      sequence: { in: 900, out: 0, missing: 7, reordered: 2 },
+      drops: { replay: 3, auth: 0, malformed: 0, policy: 0, tx_no_sa: 2, rx_auth: 0 },
     });
   });
 });
