@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kInterfaceNameMax = 15;
 constexpr int kMtuMin = 576;
 constexpr int kMtuMax = 9216;
+constexpr size_t kOffloadNameMax = 7;
 constexpr int kThreadsMax = 16;
 constexpr int kBusyPollMaxUs = 1000;
 constexpr int kMssMin = 88;  // what TCP_MAXSEG takes
@@ -44,6 +45,23 @@ std::optional<int> optional_integer(const Napi::Object& options, const char* nam
 std::vector<uint8_t> address(const Napi::Value& value, const std::string& name) {
   const auto view = octets(value, name, {4, 16});
   return {view.begin(), view.end()};
+}
+
+/** All but those that are named. */
+Offloads offloads(const Napi::Value& without) {
+  Offloads result;
+  if (without.IsUndefined()) return result;
+  if (!without.IsArray()) mismatch(without, "without", "an array of names");
+  const auto array = without.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); i++) {
+    const std::string name = text(array.Get(i), "without", kOffloadNameMax);
+    if (name == "tun-tso") result.tun_tso = false;
+    else if (name == "tun-uso") result.tun_uso = false;
+    else if (name == "udp-gso") result.udp_gso = false;
+    else if (name == "udp-gro") result.udp_gro = false;
+    else mismatch(array.Get(i), "without", "tun-tso, tun-uso, udp-gso or udp-gro");
+  }
+  return result;
 }
 
 std::vector<int> processors(const Napi::Value& value) {
@@ -200,6 +218,7 @@ TunnelOptions tunnel_options(const Napi::Value& value) {
   const Napi::Value copy_dscp = options.Get("copyDscp");
   result.copy_dscp = !copy_dscp.IsUndefined() && boolean(copy_dscp, "copyDscp");
   result.threads = static_cast<size_t>(optional_integer(options, "threads", 1, kThreadsMax).value_or(1));
+  result.offloads = offloads(options.Get("without"));
   result.processors = processors(options.Get("processors"));
   result.busy_poll_us = static_cast<uint32_t>(optional_integer(options, "busyPollUs", 0, kBusyPollMaxUs).value_or(0));
   return result;

@@ -29,7 +29,7 @@ ifreq request_for(const std::string& name) {
 
 }  // namespace
 
-TunDevice::TunDevice(const std::string& name, int mtu, size_t queues) : name_(name) {
+TunDevice::TunDevice(const std::string& name, int mtu, size_t queues, const Offloads& wanted) : name_(name) {
   const short several = queues > 1 ? IFF_MULTI_QUEUE : 0;
   for (size_t i = 0; i < queues; i++) queues_.push_back(attach(several));
   if (queues > 1) {
@@ -39,7 +39,7 @@ TunDevice::TunDevice(const std::string& name, int mtu, size_t queues) : name_(na
     request.ifr_flags = IFF_DETACH_QUEUE;
     check(::ioctl(writer_.get(), TUNSETQUEUE, &request), "TUNSETQUEUE");
   }
-  enable_offloads();
+  enable(wanted);
   set_carrier(false);
   ifreq request;
 
@@ -68,11 +68,12 @@ FileDescriptor TunDevice::attach(short more_flags) {
   return fd;
 }
 
-void TunDevice::enable_offloads() {
+void TunDevice::enable(const Offloads& wanted) {
   constexpr unsigned kTcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
   // Each step asks less; a kernel without any of them hands over single, finished packets.
   for (const unsigned offloads : {kTcp | kTunUso4 | kTunUso6, kTcp, static_cast<unsigned>(TUN_F_CSUM)}) {
-    if (::ioctl(queues_[0].get(), TUNSETOFFLOAD, offloads) != 0) continue;
+    const bool unwanted = ((offloads & TUN_F_TSO4) != 0 && !wanted.tun_tso) || ((offloads & kTunUso4) != 0 && !wanted.tun_uso);
+    if (unwanted || ::ioctl(queues_[0].get(), TUNSETOFFLOAD, offloads) != 0) continue;
     udp_segmentation_ = (offloads & kTunUso4) != 0;
     return;
   }

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "file_descriptor.hpp"
+#include "offloads.hpp"
 
 namespace tunwright {
 
@@ -13,7 +14,7 @@ class TunDevice {
    * Creates `name`, sets its MTU and brings it up, without carrier. `queues`: how many threads read; the kernel spreads
    * flows over them by their hash, and a flow stays where it is. Throws SystemError.
    */
-  TunDevice(const std::string& name, int mtu, size_t queues);
+  TunDevice(const std::string& name, int mtu, size_t queues, const Offloads& wanted = {});
 
   size_t queues() const { return queues_.size(); }
   /** To read from. */
@@ -29,7 +30,7 @@ class TunDevice {
 
  private:
   FileDescriptor attach(short more_flags);
-  void enable_offloads();
+  void enable(const Offloads& wanted);
 
   const std::string name_;
   std::vector<FileDescriptor> queues_;

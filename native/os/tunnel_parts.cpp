@@ -23,9 +23,9 @@ std::optional<RawEspSocket> open_raw_esp(const TunnelOptions& options) {
 
 TunnelParts::TunnelParts(const TunnelOptions& options)
     : counters(std::make_shared<TunnelCounters>()),
-      tun(options.interface, options.mtu, options.threads == 1 ? 1 : options.threads - 1),
-      ike_socket(kIkePort, options.socket, peer(options, kIkePort)),
-      nat_socket(kNatPort, options.socket, peer(options, kNatPort)),
+      tun(options.interface, options.mtu, options.threads == 1 ? 1 : options.threads - 1, options.offloads),
+      ike_socket(kIkePort, options.socket, peer(options, kIkePort), options.offloads),
+      nat_socket(kNatPort, options.socket, peer(options, kNatPort), options.offloads),
       esp_socket(open_raw_esp(options)),
       path(options.socket, tun, static_cast<size_t>(options.mtu)),
       carrier(tun, outbound),

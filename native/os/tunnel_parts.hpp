@@ -11,6 +11,7 @@
 #include "../core/retired.hpp"
 #include "../core/sa_table.hpp"
 #include "carrier.hpp"
+#include "offloads.hpp"
 #include "outbound_sa.hpp"
 #include "path_watch.hpp"
 #include "raw_esp_linux.hpp"
@@ -27,6 +28,7 @@ struct TunnelOptions {
   bool copy_dscp = false;               // the outer header shows the inner one's DSCP
   size_t threads = 1;                   // 1: one for both directions; more: one receives, the others send
   std::vector<int> processors;          // the threads' own, in turn; empty: wherever the kernel puts them
+  Offloads offloads;
   uint32_t busy_poll_us = 0;            // how long a thread at most looks for packets before it sleeps
 };
 

@@ -13,15 +13,16 @@ constexpr int kUdpGro = 104;
 
 }  // namespace
 
-UdpSocket::UdpSocket(uint16_t port, const SocketOptions& options, const std::optional<SocketAddress>& remote)
+UdpSocket::UdpSocket(uint16_t port, const SocketOptions& options, const std::optional<SocketAddress>& remote,
+                     const Offloads& wanted)
     : DatagramSocket(open_socket(address_family(options), SOCK_DGRAM, IPPROTO_UDP, options), remote) {
   // Not SO_REUSEADDR: other IKE daemons set that too, and each would lose datagrams to the other without a word.
   set_option(fd_.get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
   if (address_family(options) == AF_INET6) set_option(fd_.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
   bind_to_path(fd_.get(), options, port, peer_);
-  segmentation_ = try_option(fd_.get(), IPPROTO_UDP, kUdpSegment, 0);
+  segmentation_ = wanted.udp_gso && try_option(fd_.get(), IPPROTO_UDP, kUdpSegment, 0);
   // Only ESP comes in trains; IKE on port 500 is read one datagram at a time.
-  if (port == kNatPort) try_option(fd_.get(), IPPROTO_UDP, kUdpGro, 1);
+  if (port == kNatPort && wanted.udp_gro) try_option(fd_.get(), IPPROTO_UDP, kUdpGro, 1);
 }
 
 int UdpSocket::send(const SocketAddress& to, std::span<const uint8_t> head, std::span<const uint8_t> body) const {

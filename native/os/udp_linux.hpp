@@ -5,6 +5,7 @@
 #include <span>
 
 #include "datagram_socket.hpp"
+#include "offloads.hpp"
 #include "socket_options.hpp"
 
 namespace tunwright {
@@ -16,7 +17,8 @@ inline constexpr uint16_t kNatPort = 4500;  // IKE and ESP in UDP, RFC 3948
 class UdpSocket : public DatagramSocket {
  public:
   /** `remote`: connects to it. Throws SystemError. */
-  UdpSocket(uint16_t port, const SocketOptions& options, const std::optional<SocketAddress>& remote);
+  UdpSocket(uint16_t port, const SocketOptions& options, const std::optional<SocketAddress>& remote,
+            const Offloads& wanted);
 
   /** Sends one datagram of two parts without waiting; 0 or an errno value. Any thread may call it. */
   int send(const SocketAddress& to, std::span<const uint8_t> head, std::span<const uint8_t> body) const;

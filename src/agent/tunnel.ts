@@ -213,7 +213,7 @@ export class Tunnel {
         device: this.spec.wan.interface,
         replayWindow: this.spec.link.ipsec.replayWindow,
         copyDscp: this.spec.link.ipsec.copyDscp,
-        threading: this.spec.link.dataPlane,
+        tuning: this.spec.link.dataPlane,
       },
       (event) => this.#onDeviceEvent(device, event),
     );

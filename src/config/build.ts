@@ -81,6 +81,7 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
       threads: link.data_plane.threads,
       processors: link.data_plane.processors,
       busyPollUs: link.data_plane.busy_poll_us,
+      without: link.data_plane.without,
     },
     psk: {
       source: psk.source,

@@ -158,6 +158,7 @@ const link = z.strictObject({
       threads: integer('the threads of each tunnel', 1, 16).default(1),
       processors: list(integer('the number of a processor', 0, 1_023)).default([]),
       busy_poll_us: integer('the microseconds that a thread looks for packets before it sleeps', 0, 1_000).default(0),
+      without: list(z.enum(['tun-tso', 'tun-uso', 'udp-gso', 'udp-gro'])).default([]),
     })
     .prefault({}),
   psk: z

@@ -121,6 +121,8 @@ export interface LinkConfig {
     readonly processors: readonly number[];
     /** 0: a thread without packets sleeps at once. */
     readonly busyPollUs: number;
+    /** Offloads of the kernel that are not used. */
+    readonly without: readonly ('tun-tso' | 'tun-uso' | 'udp-gso' | 'udp-gro')[];
   };
   readonly psk: {
     readonly source: 'generated' | 'file';

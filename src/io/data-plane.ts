@@ -5,6 +5,7 @@ import {
   type NativeSa,
   type NativeTunnel,
   type NativeTunnelEvent,
+  type Offload,
   SA_COUNTERS,
   TUNNEL_COUNTERS,
 } from './native.ts';
@@ -25,18 +26,20 @@ export interface DataPlaneOptions {
   readonly replayWindow: number;
   /** Outer packets show the DSCP of the inner ones. */
   readonly copyDscp?: boolean;
-  /** Left out: one thread, anywhere, that sleeps when there is nothing to do. */
-  readonly threading?: Threading;
+  /** Left out: one thread, anywhere, that sleeps when there is nothing to do, and all that the kernel can do for it. */
+  readonly tuning?: Tuning;
 }
 
-/** How the tunnel's packets are spread over processors. */
-export interface Threading {
+/** How the tunnel's packets are moved. */
+export interface Tuning {
   /** 1: one thread for both directions. More: one receives, and the flows that leave are spread over the others. */
   readonly threads: number;
   /** Processors that the threads run on, one each, in turn; empty: the kernel decides. */
   readonly processors: readonly number[];
   /** How long a thread at most looks for packets before it sleeps, µs; 0: not at all. */
   readonly busyPollUs: number;
+  /** What the kernel is not to do for the tunnel, although it could: for drivers that do it wrong. */
+  readonly without?: readonly Offload[];
 }
 
 export type DataPlaneEvent =
@@ -106,7 +109,7 @@ export function openTunnel(
         ...(mark === undefined ? {} : { mark }),
         ...(device === undefined ? {} : { device }),
         copyDscp,
-        ...options.threading,
+        ...options.tuning,
       },
       (event) => onEvent(translate(event, options)),
     ),

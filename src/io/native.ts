@@ -70,6 +70,10 @@ export interface NativeTcpOptions extends NativeSocketOptions {
   readonly tos?: number;
 }
 
+/** Segmentation and joining of TCP and UDP by the TUN device; trains of UDP datagrams sent and received. */
+export const OFFLOADS = ['tun-tso', 'tun-uso', 'udp-gso', 'udp-gro'] as const;
+export type Offload = (typeof OFFLOADS)[number];
+
 export interface NativeTunnelOptions extends NativeSocketOptions {
   /** Device name, at most 15 characters. */
   readonly interface: string;
@@ -86,6 +90,8 @@ export interface NativeTunnelOptions extends NativeSocketOptions {
   readonly processors?: readonly number[];
   /** How long a thread at most looks for packets before it sleeps, µs; 0: not at all. */
   readonly busyPollUs?: number;
+  /** What the kernel is not to do for the tunnel, although it could. */
+  readonly without?: readonly Offload[];
 }
 
 export interface NativeSa {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Threading } from '../../src/io/data-plane.ts';
+import type { Tuning } from '../../src/io/data-plane.ts';
 import { eventually } from './eventually.ts';
 import { run } from './process.ts';
 import { figure, SOAK } from './soak.ts';
@@ -14,18 +14,18 @@ const SWITCHES = SOAK ? 1_000 : 20;
 const IDLE_SHARE = 0.005;
 const IDLE_MS = 2_000;
 
-const threading = (threads: number, busyPollUs = 0): Threading => ({ threads, processors: [], busyPollUs });
+const tuning = (threads: number, busyPollUs = 0): Tuning => ({ threads, processors: [], busyPollUs });
 const namesOf = (threads: number): string[] => (threads === 1 ? ['tw-tw0'] : ['rx-tw0', 'tx-tw0']);
 
 describe.each([
-  ['one thread for both directions', threading(1)],
-  ['a thread for each direction', threading(2)],
-  ['two threads that send', threading(3)],
-  ['a thread that looks for packets before it sleeps', threading(1, 50)],
+  ['one thread for both directions', tuning(1)],
+  ['a thread for each direction', tuning(2)],
+  ['two threads that send', tuning(3)],
+  ['a thread that looks for packets before it sleeps', tuning(1, 50)],
 ])('a tunnel with %s', (_, options) => {
   let tunnel: StaticTunnel;
   beforeAll(async () => {
-    tunnel = await StaticTunnel.create({ threading: options });
+    tunnel = await StaticTunnel.create({ tuning: options });
   });
   afterAll(() => tunnel?.remove());
 
@@ -126,7 +126,7 @@ describe('the carrier of a tunnel', () => {
 describe('the processors of a tunnel', () => {
   it('are the ones it was given, in turn', async () => {
     const last = availableParallelism() - 1;
-    const tunnel = await StaticTunnel.create({ threading: { threads: 2, processors: [last, 0], busyPollUs: 0 } });
+    const tunnel = await StaticTunnel.create({ tuning: { threads: 2, processors: [last, 0], busyPollUs: 0 } });
     try {
       expect(await tunnel.near.schedule('rx-tw0')).toMatchObject([{ processors: `${last}` }]);
       expect(await tunnel.near.schedule('tx-tw0')).toMatchObject([{ processors: '0' }]);
@@ -136,7 +136,7 @@ describe('the processors of a tunnel', () => {
   });
 
   it('are refused, without a thread or a device left, when the machine does not have them', async () => {
-    const options = { threading: { threads: 2, processors: [1023], busyPollUs: 0 } };
+    const options = { tuning: { threads: 2, processors: [1023], busyPollUs: 0 } };
     await expect(StaticTunnel.create(options)).rejects.toThrow('sched_setaffinity: Invalid argument');
   });
 });

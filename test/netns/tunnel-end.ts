@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Threading } from '../../src/io/data-plane.ts';
+import type { Tuning } from '../../src/io/data-plane.ts';
 import { SA_COUNTERS, TUNNEL_COUNTERS } from '../../src/io/native.ts';
 import { eventually } from './eventually.ts';
 import { ROOT } from './repository.ts';
@@ -23,7 +23,7 @@ export interface TunnelEndOptions {
   /** `udp` unless given. */
   readonly encapsulation?: 'udp' | 'esp';
   readonly copyDscp?: boolean;
-  readonly threading?: Threading;
+  readonly tuning?: Tuning;
   readonly inbound: StaticSa;
   readonly outbound: StaticSa;
 }

@@ -30,7 +30,7 @@ const tunnel = addon.openTunnel(
     localAddress: address(options.local),
     ...(options.responder ? {} : { remoteAddress: remote }),
     copyDscp: options.copyDscp ?? false,
-    ...options.threading,
+    ...options.tuning,
   },
   (event) => say({ event: event.kind === 'ike' ? { ...event, ...texts(event) } : event }),
 );
