@@ -3,9 +3,10 @@
  * without cryptography, tunwright's packet path at both ends, and the whole daemon towards a real strongSwan. AES-256-GCM (WireGuard:
  * ChaCha20-Poly1305), UDP encapsulation, TUN MTU 1400; both ends, the generator and the sink share this machine.
  *
- *   npm run bench -- throughput [--tcp] [rounds] [part of a contender's name …]
+ *   npm run bench -- throughput [--tcp|--udp] [rounds] [part of a contender's name …]
  *
- * `--tcp` leaves out the search for loss-free UDP rates, which takes most of the time.
+ * `--tcp` leaves out the search for loss-free UDP rates, which takes most of the time; `--udp` does nothing else. Nobody searches
+ * for those of the relay, and of the daemon towards kernel-libipsec, which is the bound there.
  */
 import { report, type Series } from './report.ts';
 import { CONTENDERS, type Contender, type Running } from './throughput/contenders.ts';
@@ -13,6 +14,7 @@ import { cpuSeconds, Load, residentMb } from './throughput/measures.ts';
 import { Rig } from './throughput/rig.ts';
 
 const UDP_SIZES = [64, 512, 1400];
+const UDP_CONTENDERS = ['kernel-libipsec', 'OpenVPN', 'wireguard-go', 'tunwright'];
 const BASE = 'kernel-libipsec';
 /** What else a contender is divided by. */
 const ALSO_BESIDE: Readonly<Record<string, string>> = { tunwright: 'relay without cryptography' };
@@ -25,10 +27,12 @@ interface Seat {
 }
 
 const words = process.argv.slice(2);
-const withUdp = !words.includes('--tcp');
-const [rounds = '5', ...wanted] = words.filter((word) => word !== '--tcp');
+const [withTcp, withUdp] = [!words.includes('--udp'), !words.includes('--tcp')];
+const [rounds = '5', ...wanted] = words.filter((word) => !word.startsWith('--'));
 const chosen = CONTENDERS.filter(
-  ({ name }) => name === BASE || wanted.length === 0 || wanted.some((part) => name.includes(part)),
+  ({ name }) =>
+    (withTcp || UDP_CONTENDERS.includes(name)) &&
+    (name === BASE || wanted.length === 0 || wanted.some((part) => name.includes(part))),
 );
 const seats: Seat[] = [];
 const rigs: Rig[] = [];
@@ -36,10 +40,11 @@ const series = new Map<string, { unit: string; values: number[] }>();
 try {
   for (const contender of chosen) seats.push(await seat(contender));
   for (let round = 0; round < Number(rounds); round += 1) {
-    for (const each of seats) await measure(each);
+    if (withTcp) for (const each of seats) await measureTcp(each);
+    if (withUdp) for (const each of seats) await measureUdp(each);
     console.log(`round ${round + 1} of ${rounds}`);
   }
-  await report(withUdp ? 'throughput' : 'throughput-tcp', rows());
+  await report(`throughput${withUdp ? '' : '-tcp'}${withTcp ? '' : '-udp'}`, rows());
 } finally {
   for (const { running } of seats) await running.stop?.();
   for (const rig of rigs) await rig.remove();
@@ -54,7 +59,7 @@ async function seat(contender: Contender): Promise<Seat> {
   return { contender, rig, running, load };
 }
 
-async function measure({ contender: { name }, running: { pids }, load }: Seat): Promise<void> {
+async function measureTcp({ contender: { name }, running: { pids }, load }: Seat): Promise<void> {
   note(name, 'idle RTT', 'ms', await load.idleRttMs());
   const before = await cpuSeconds(pids);
   const one = await load.tcp(1, false);
@@ -64,7 +69,10 @@ async function measure({ contender: { name }, running: { pids }, load }: Seat): 
   note(name, 'TCP 4 streams', 'Gbit/s', (await load.tcp(4, false)).gbps);
   note(name, 'TCP 4 streams, back', 'Gbit/s', (await load.tcp(4, true)).gbps);
   note(name, 'RSS', 'MB', await residentMb(pids));
-  for (const size of withUdp ? UDP_SIZES : []) {
+}
+
+async function measureUdp({ contender: { name }, load }: Seat): Promise<void> {
+  for (const size of UDP_CONTENDERS.includes(name) ? UDP_SIZES : []) {
     const what = `UDP ${size} B loss-free`;
     const last = series.get(`${what}: ${name}`)?.values.at(-1);
     note(name, what, 'kpps', await load.lossFreeKpps(size, last));
