@@ -111,7 +111,8 @@ const wireGuard: Contender = {
       ['far', 'near'],
     ] as const) {
       const { namespace } = rig[end];
-      const device = `wg-${namespace}`.slice(0, 15);
+      // Its control socket has this name in a folder that all namespaces share.
+      const device = `wg-${process.pid}-${end}`;
       const daemon = await rig.start(end, 'wireguard-go', ['--foreground', device]);
       pids.push(daemon.pid);
       await eventually('wireguard-go listens', 10_000, () => run('wg', ['show', device], { namespace }));
