@@ -1,22 +1,18 @@
-import { toHex, type WireError } from '../lib/bytes.ts';
-import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
+import type { WireError } from '../lib/bytes.ts';
+import { formatIp } from '../lib/ip.ts';
 import { after, earliest, elapsedMs, type Instant, TimerTable } from '../lib/time.ts';
-import { Acceptor } from './acceptor.ts';
 import { Attempts } from './attempts.ts';
 import { type Datagram, sendBack } from './channel.ts';
-import { bothSides, type Said, said } from './history.ts';
 import { IkeSa } from './ike-sa.ts';
 import type { DropReason, IkeSaEnd, IkeSaOutput } from './ike-sa-output.ts';
 import type { IkeSaView } from './ike-sa-view.ts';
 import { NatMapping } from './nat-mapping.ts';
 import { Opening } from './opening.ts';
-import { isZeroIkeSpi } from './spi.ts';
-import { Strangers } from './strangers.ts';
-import { classic, describeIkeSuite } from './suites.ts';
+import { Reception } from './reception.ts';
+import { classic } from './suites.ts';
 import { DEPARTED_MS } from './timing.ts';
 import type { IkeConfig, IkeDependencies, IkeHistoryEvent, IkeInput, IkeOutput, IkeView } from './types.ts';
 import { hasRightLength } from './wire/header.ts';
-import { ExchangeType } from './wire/iana.ts';
 import { decodeMessage, type IkeMessage } from './wire/message.ts';
 
 /** SAs that ended and may be asked again for their last answer. */
@@ -56,7 +52,7 @@ export interface IkeCensus {
 export class IkeConnection {
   readonly #config: IkeConfig;
   readonly #deps: IkeDependencies;
-  readonly #acceptor: Acceptor;
+  readonly #reception: Reception;
   readonly #attempts: Attempts;
   readonly #out: IkeOutput[] = [];
   readonly #timers = new TimerTable<'retry' | 'rivals' | 'departed'>();
@@ -66,8 +62,6 @@ export class IkeConnection {
   #current: IkeSa | undefined;
   /** Initiator only. */
   readonly #mapping = new NatMapping();
-  /** Responder only. */
-  readonly #strangers = new Strangers();
   /** Initiator, until an attempt succeeds: its first exchange, and the IKE SAs that further answers to that made. */
   #opening: Opening | undefined;
   #rivals: IkeSa[] = [];
@@ -86,7 +80,7 @@ export class IkeConnection {
       throw new RangeError('an initiator needs a remote address');
     this.#config = config;
     this.#deps = deps;
-    this.#acceptor = new Acceptor(config, deps);
+    this.#reception = new Reception(config, deps);
     this.#attempts = new Attempts(deps.random);
   }
 
@@ -132,7 +126,7 @@ export class IkeConnection {
   }
 
   view(now: Instant): IkeView {
-    const sa = this.#current ?? this.#strangers.sas.at(-1);
+    const sa = this.#current ?? this.#reception.strangers.sas.at(-1);
     const seen = sa?.view(now) ?? NO_SA;
     const retryAt = this.#timers.get('retry');
     return {
@@ -151,7 +145,7 @@ export class IkeConnection {
 
   /** All SAs that are held, for a leak to show. */
   get census(): IkeCensus {
-    const halfOpen = this.#strangers.size;
+    const halfOpen = this.#reception.strangers.size;
     const departed = this.#departed.length;
     return {
       ikeSas: this.#sas().length - halfOpen - departed,
@@ -165,7 +159,7 @@ export class IkeConnection {
     if (this.#mode !== 'running') return this.#mode === 'idle' ? 'idle' : 'stopped';
     if (this.#current?.established) return 'established';
     if (this.#timers.get('retry') !== undefined) return 'backoff';
-    return this.#current !== undefined || this.#strangers.size > 0 ? 'connecting' : 'idle';
+    return this.#current !== undefined || this.#reception.strangers.size > 0 ? 'connecting' : 'idle';
   }
 
   // --- life
@@ -193,7 +187,7 @@ export class IkeConnection {
     if (this.#mode === 'stopping' || this.#mode === 'stopped') return;
     this.#mode = 'stopping';
     this.#timers.stopAll();
-    this.#strangers.clear();
+    this.#reception.strangers.clear();
     this.#others = [];
     this.#forgetRivals();
     if (this.#current === undefined) return this.#stopped();
@@ -238,8 +232,9 @@ export class IkeConnection {
       dropped = reason;
     }
     // RFC 7296 §2.1: a first request with a known SPI and other octets is another request, not a retransmission.
-    const unheard = addressed.every((sa) => this.#strangers.has(sa));
-    if (unheard && this.#isFirstRequest(message)) return this.#onStranger(message, datagram, now);
+    const unheard = addressed.every((sa) => this.#reception.strangers.has(sa));
+    const first = unheard && this.#mode === 'running' && this.#reception.concerns(message);
+    if (first) return this.#onStranger(message, datagram, now);
     return this.#onFurtherAnswer(message, datagram, now) ? undefined : dropped;
   }
 
@@ -265,71 +260,27 @@ export class IkeConnection {
 
   #onUnreadable({ code }: WireError, datagram: Datagram, now: Instant): ConnectionDropReason {
     if (code !== 'unsupported-major-version') return 'malformed-message';
-    const serving =
-      this.#config.role === 'responder' && this.#mode === 'running' && this.#expects(datagram.from.address);
-    const response = serving ? this.#acceptor.refuseVersion(datagram, now) : undefined;
+    const response = this.#mode === 'running' ? this.#reception.refuseVersion(datagram, now) : undefined;
     if (response !== undefined) this.#out.push(sendBack(datagram, response));
     return 'other-version';
   }
 
-  #isFirstRequest({ header }: IkeMessage): boolean {
-    const { exchangeType, response, fromInitiator, messageId, spiI, spiR } = header;
-    const first = exchangeType === ExchangeType.IkeSaInit && !response && fromInitiator && messageId === 0;
-    return (
-      first &&
-      this.#config.role === 'responder' &&
-      this.#mode === 'running' &&
-      !isZeroIkeSpi(spiI) &&
-      isZeroIkeSpi(spiR)
-    );
-  }
-
   #onStranger(message: IkeMessage, datagram: Datagram, now: Instant): ConnectionDropReason | undefined {
-    const { address } = datagram.from;
-    if (!this.#expects(address)) return 'wrong-source';
-    const acceptance = this.#acceptor.accept(message, datagram, formatIp(address), this.#strangers.size, now);
-    if (acceptance.kind === 'accepted') {
-      this.#strangers.admit(acceptance.sa, address);
-      return undefined;
-    }
-    this.#out.push(sendBack(datagram, acceptance.response));
-    if (acceptance.reason !== undefined) this.#recordRefusal(message, address, acceptance.reason, acceptance.said, now);
+    const received = this.#reception.receive(message, datagram, now);
+    if (received.kind === 'wrong-source') return 'wrong-source';
+    if (received.kind === 'admitted') return undefined;
+    this.#out.push(sendBack(datagram, received.response));
+    if (received.told === undefined) return undefined;
+    if (this.#current === undefined) this.#lastError = received.told.reason;
+    this.#tell([received.told]);
     return undefined;
-  }
-
-  /** A responder may be told who alone may call. */
-  #expects(address: IpAddress): boolean {
-    const { remoteAddress } = this.#config;
-    return remoteAddress === undefined || equalIp(remoteAddress, address);
-  }
-
-  #recordRefusal({ header, payloads }: IkeMessage, from: IpAddress, reason: string, ours: Said, now: Instant): void {
-    if (!this.#strangers.mayTell(now)) return;
-    if (this.#current === undefined) this.#lastError = reason;
-    this.#out.push({
-      kind: 'history',
-      event: {
-        exchange: 'IKE_SA_INIT',
-        direction: 'in',
-        messageId: 0,
-        result: 'failed',
-        reason,
-        spiI: toHex(header.spiI),
-        spiR: toHex(header.spiR),
-        proposal: this.#config.ikeSuites.map(describeIkeSuite).join(', '),
-        peer: formatIp(from),
-        durationMs: 0,
-        ...bothSides(ours, said(payloads)),
-        nat: '',
-      },
-    });
   }
 
   // --- what the IKE SAs report
 
   #sas(): IkeSa[] {
     const current = this.#current === undefined ? [] : [this.#current];
-    return [...current, ...this.#rivals, ...this.#others, ...this.#departed, ...this.#strangers.sas];
+    return [...current, ...this.#rivals, ...this.#others, ...this.#departed, ...this.#reception.strangers.sas];
   }
 
   #drain(sa: IkeSa, now: Instant): void {
@@ -349,7 +300,7 @@ export class IkeConnection {
         if (out.narrowed) this.#narrowed = out.reason;
         return this.#onClosed(sa, out.end, out.reason, now);
       case 'history':
-        if (this.#strangers.has(sa)) return this.#strangers.keep(sa, out.event);
+        if (this.#reception.strangers.has(sa)) return this.#reception.strangers.keep(sa, out.event);
         this.#out.push(out);
         return;
       default:
@@ -366,7 +317,7 @@ export class IkeConnection {
     this.#narrowed = undefined;
     this.#attempts.answered();
     this.#forgetRivals();
-    this.#tell(this.#strangers.welcome(sa));
+    this.#tell(this.#reception.strangers.welcome(sa));
     const predecessor = this.#current;
     if (predecessor === sa) return;
     this.#others = [];
@@ -399,7 +350,7 @@ export class IkeConnection {
       this.#others = this.#others.filter((other) => other !== sa);
       return;
     }
-    this.#tell(this.#strangers.dismiss(sa, now));
+    this.#tell(this.#reception.strangers.dismiss(sa, now));
     this.#rivals = this.#rivals.filter((rival) => rival !== sa);
     const wasCurrent = this.#current === sa;
     if (wasCurrent) {
