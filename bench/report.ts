@@ -26,8 +26,14 @@ export async function report(name: string, series: readonly Series[]): Promise<v
   }
   const folder = join(ROOT, 'bench', 'results');
   await mkdir(folder, { recursive: true });
-  const file = join(folder, `${name}.json`);
+  const file = join(folder, `${name}${otherNode()}.json`);
   await writeFile(file, `${JSON.stringify({ name, ...(await machine()), series }, undefined, 2)}\n`);
+}
+
+/** Results of another Node than the oldest one that is supported stand beside its own. */
+function otherNode(): string {
+  const major = process.versions.node.split('.')[0];
+  return major === '20' ? '' : `.node${major}`;
 }
 
 export function median(values: readonly number[]): number {
