@@ -171,6 +171,13 @@ Encapsulation encapsulation(const Napi::Value& value) {
   mismatch(value, "encapsulation", "udp or esp");
 }
 
+CaptureSide capture_side(const Napi::Value& value) {
+  const std::string name = text(value, "side", 5);
+  if (name == "inner") return CaptureSide::inner;
+  if (name == "outer") return CaptureSide::outer;
+  mismatch(value, "side", "inner or outer");
+}
+
 uint32_t replay_window(const Napi::Value& value) {
   const int64_t size = integer(value, "replayWindow", 64, 65536);
   if (!ReplayWindow::valid_size(static_cast<uint32_t>(size))) mismatch(value, "replayWindow", "a power of two");

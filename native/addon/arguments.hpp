@@ -39,6 +39,7 @@ SaKeys sa_keys(const Napi::Object& sa);
 /** `nextSequence`, 1 when left out. */
 uint64_t next_sequence(const Napi::Object& sa, bool esn);
 Encapsulation encapsulation(const Napi::Value& value);
+CaptureSide capture_side(const Napi::Value& value);
 uint32_t replay_window(const Napi::Value& value);
 SocketOptions socket_options(const Napi::Object& options);
 TcpOptions tcp_options(const Napi::Value& value);

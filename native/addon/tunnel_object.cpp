@@ -13,6 +13,10 @@ namespace tunwright {
 
 namespace {
 
+// Together with the threads' number they bound the memory of a capture.
+constexpr int64_t kCapturePacketsMax = 16384;
+constexpr int64_t kCaptureSnapMax = 9216;
+
 /** One up-call on its way from a packet thread to JavaScript. */
 struct Event {
   std::shared_ptr<std::atomic<int>> queued;  // null for events that are never dropped
@@ -57,6 +61,19 @@ Napi::Object to_object(Napi::Env env, const Event& event) {
       object.Set("syscall", event.call);
       break;
   }
+  return object;
+}
+
+Napi::Object to_object(Napi::Env env, const CaptureMark& mark, std::span<const uint8_t> octets) {
+  auto object = Napi::Object::New(env);
+  object.Set("timeNs", Napi::BigInt::New(env, mark.time_ns));
+  object.Set("length", static_cast<double>(mark.length));
+  object.Set("sent", mark.sent);
+  object.Set("octets", copy(env, octets));
+  if (mark.remote_length == 0) return object;
+  object.Set("localPort", static_cast<double>(mark.local_port));
+  object.Set("remotePort", static_cast<double>(mark.remote_port));
+  object.Set("remoteAddress", copy(env, {mark.remote, mark.remote_length}));
   return object;
 }
 
@@ -153,6 +170,9 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
                         InstanceMethod<&TunnelObject::clear_outbound>("clearOutbound"),
                         InstanceMethod<&TunnelObject::send_ike>("sendIke"),
                         InstanceMethod<&TunnelObject::send_keepalive>("sendKeepalive"),
+                        InstanceMethod<&TunnelObject::start_capture>("startCapture"),
+                        InstanceMethod<&TunnelObject::end_capture>("endCapture"),
+                        InstanceMethod<&TunnelObject::collect_capture>("collectCapture"),
                         InstanceMethod<&TunnelObject::close>("close")});
   }
 
@@ -229,6 +249,26 @@ class TunnelObject final : public Napi::ObjectWrap<TunnelObject> {
   }
 
   void send_keepalive(const Napi::CallbackInfo& info) { open_tunnel().send_keepalive(remote_address(info[0], info[1])); }
+
+  void start_capture(const Napi::CallbackInfo& info) {
+    const CaptureSide side = arguments::capture_side(info[0]);
+    const auto packets = static_cast<size_t>(arguments::integer(info[1], "packets", 1, kCapturePacketsMax));
+    const auto snap_length = static_cast<size_t>(arguments::integer(info[2], "snapLength", 64, kCaptureSnapMax));
+    translated(info.Env(), [&] { open_tunnel().start_capture(side, packets, snap_length); });
+  }
+
+  void end_capture(const Napi::CallbackInfo&) { open_tunnel().end_capture(); }
+
+  Napi::Value collect_capture(const Napi::CallbackInfo& info) {
+    const std::unique_ptr<Capture> capture = open_tunnel().collect_capture();
+    if (capture == nullptr) return info.Env().Undefined();
+    auto packets = Napi::Array::New(info.Env());
+    for (const CaptureRing& ring : capture->rings())
+      ring.for_each([&](const CaptureMark& mark, std::span<const uint8_t> octets) {
+        packets.Set(packets.Length(), to_object(info.Env(), mark, octets));
+      });
+    return packets;
+  }
 
   /** Repeated: the same promise as the first time. */
   Napi::Value close(const Napi::CallbackInfo& info) {

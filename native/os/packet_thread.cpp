@@ -112,6 +112,9 @@ bool PacketThread::turn(const char** failed_call) {
   }
   const uint64_t now_ms = monotonic_us() / 1000;
   keep_house(now_ms);
+  const CaptureTaps taps(parts_.capture.load(std::memory_order_acquire), duty_.reader);
+  if (transmitter_) transmitter_->tap(taps);
+  if (receiver_) receiver_->tap(taps);
   for (int i = 0; i < count; i++) {
     if (!serve(events[i].data.fd, events[i].events, now_ms, failed_call)) return false;
   }

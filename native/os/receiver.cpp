@@ -9,6 +9,7 @@
 #include "../core/ecn.hpp"
 #include "../core/ip_packet.hpp"
 #include "../core/mss.hpp"
+#include "capture_mark.hpp"
 
 namespace tunwright {
 
@@ -57,10 +58,12 @@ bool Receiver::drain_esp(const RawEspSocket& socket, uint64_t now_ms) {
     const std::span<uint8_t> datagram = datagrams_.message(i);
     const bool ipv4 = datagrams_.source(i).family() == AF_INET;
     const size_t header = ipv4 && !datagram.empty() ? (datagram[0] & 0x0fu) * 4 : 0;
-    if (datagrams_.cut(i) || datagram.size() < header + kSpi)
+    if (datagrams_.cut(i) || datagram.size() < header + kSpi) {
       counters_.rx_drop_malformed.add(1);
-    else
+    } else {
+      record_outer(0, datagrams_.source(i), datagram.subspan(header));
       open({datagrams_.source(i), datagrams_.traffic_class(i), now_ms}, datagram.data() + header, datagram.size() - header);
+    }
   }
   coalescer_.flush();
   return error_ == 0;
@@ -68,17 +71,26 @@ bool Receiver::drain_esp(const RawEspSocket& socket, uint64_t now_ms) {
 
 void Receiver::drain_ike(const UdpSocket& socket) {
   const size_t received = trains_.receive(socket.fd());
-  for (size_t i = 0; i < received; i++) deliver_ike(kIkePort, trains_.source(i), trains_.message(i));
+  for (size_t i = 0; i < received; i++) {
+    record_outer(kIkePort, trains_.source(i), trains_.message(i));
+    deliver_ike(kIkePort, trains_.source(i), trains_.message(i));
+  }
 }
 
 /** RFC 3948 §2: ESP never has SPI 0, so four zero octets mark IKE; a lone 0xff keeps a NAT mapping alive. */
 void Receiver::demultiplex(const Arrival& arrival, uint8_t* datagram, size_t length) {
+  record_outer(kNatPort, arrival.from, {datagram, length});
   if (length == 1 && datagram[0] == kKeepalive) return counters_.keepalive_rx.add(1);
   if (length < kNonEspMarker) return counters_.rx_drop_malformed.add(1);
   if (load32(datagram) == 0)
     deliver_ike(kNatPort, arrival.from, {datagram + kNonEspMarker, length - kNonEspMarker});
   else
     open(arrival, datagram, length);
+}
+
+/** Whatever becomes of it afterwards. */
+void Receiver::record_outer(uint16_t port, const SocketAddress& from, std::span<const uint8_t> datagram) {
+  if (taps_.outer != nullptr) [[unlikely]] taps_.outer->record(outer_mark(false, port, from), {}, datagram);
 }
 
 void Receiver::deliver_ike(uint16_t port, const SocketAddress& from, std::span<const uint8_t> message) {
@@ -103,6 +115,7 @@ void Receiver::open(const Arrival& arrival, const uint8_t* packet, size_t length
   sa->counters->packets.add(1);
   sa->counters->bytes.add(inner_length);
   clamp_mss(inner, inner_length, path_.inner_mtu(), L4Checksum::complete);
+  if (taps_.inner != nullptr) [[unlikely]] taps_.inner->record(inner_mark(false), {}, {inner, inner_length});
   coalescer_.accept(inner_length);
 }
 

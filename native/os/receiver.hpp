@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "../core/capture.hpp"
 #include "../core/coalescer.hpp"
 #include "../core/counters.hpp"
 #include "../core/sa_table.hpp"
@@ -55,6 +56,9 @@ class Receiver : private FrameSink {
 
   int error() const { return error_; }
 
+  /** Where packets are recorded from now on. */
+  void tap(const CaptureTaps& taps) { taps_ = taps; }
+
  private:
   /** What came with each datagram of a message. */
   struct Arrival {
@@ -64,6 +68,7 @@ class Receiver : private FrameSink {
   };
 
   void demultiplex(const Arrival& arrival, uint8_t* datagram, size_t length);
+  void record_outer(uint16_t port, const SocketAddress& from, std::span<const uint8_t> datagram);
   void deliver_ike(uint16_t port, const SocketAddress& from, std::span<const uint8_t> message);
   void open(const Arrival& arrival, const uint8_t* packet, size_t length);
   size_t open_to(uint8_t* inner, InboundSa& sa, const uint8_t* packet, size_t length, uint64_t now_ms);
@@ -79,6 +84,7 @@ class Receiver : private FrameSink {
   MessageBatch trains_;
   MessageBatch datagrams_;  // in the same memory
   Coalescer coalescer_;
+  CaptureTaps taps_;
   int error_ = 0;
 };
 

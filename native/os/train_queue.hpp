@@ -40,8 +40,8 @@ class TrainQueue {
   /** Whether, since the last call, the kernel has called a packet too big for the path. */
   bool take_path_suspect() { return std::exchange(path_suspect_, false); }
 
-  /** Where what waits departs through. */
-  const DatagramSocket* socket() const { return departure_.socket; }
+  /** Where what waits is going. */
+  const Departure& departure() const { return departure_; }
 
  private:
   struct Messages;

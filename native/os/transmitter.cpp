@@ -7,6 +7,8 @@
 #include "../core/ecn.hpp"
 #include "../core/ip_packet.hpp"
 #include "../core/mss.hpp"
+#include "capture_mark.hpp"
+#include "udp_linux.hpp"
 
 namespace tunwright {
 
@@ -95,9 +97,18 @@ void Transmitter::seal(Course& course, const Segmenter::Packet& packet) {
   if (place == nullptr) return counters_.tx_drop_send.add_shared(1);
   const size_t sealed = course.sealer.seal(packet.data, packet.length, course.next_header, place);
   if (sealed == 0) return counters_.tx_drop_malformed.add_shared(1);
+  record(packet, {place, sealed});
   queue_.append(sealed, course.traffic_class);
   course.packets++;
   course.bytes += packet.length;
+}
+
+void Transmitter::record(const Segmenter::Packet& packet, std::span<const uint8_t> sealed) {
+  if (taps_.inner != nullptr) [[unlikely]] taps_.inner->record(inner_mark(true), {}, {packet.data, packet.length});
+  if (taps_.outer == nullptr) [[likely]] return;
+  const Departure& departure = queue_.departure();
+  const bool udp = departure.encapsulation == Encapsulation::udp;
+  taps_.outer->record(outer_mark(true, udp ? kNatPort : 0, departure.remote), {}, sealed);
 }
 
 /** Once for all packets of a frame: other threads count here, too. */

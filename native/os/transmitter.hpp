@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../core/capture.hpp"
 #include "../core/counters.hpp"
 #include "../core/fragmenter.hpp"
 #include "../core/segmenter.hpp"
@@ -38,8 +39,11 @@ class Transmitter {
   /** Whether, since the last call, the kernel has called a packet too big for the path. */
   bool take_path_suspect() { return queue_.take_path_suspect(); }
 
+  /** Where packets are recorded from now on. */
+  void tap(const CaptureTaps& taps) { taps_ = taps; }
+
   /** The socket that was full. */
-  const DatagramSocket* socket() const { return queue_.socket(); }
+  const DatagramSocket* socket() const { return queue_.departure().socket; }
 
   /** errno of the read that failed. */
   int error() const { return error_; }
@@ -57,6 +61,7 @@ class Transmitter {
 
   void forward(OutboundSa& sa, uint8_t* frame, size_t length, uint64_t now_ms);
   void refuse(size_t mtu, uint64_t now_ms);
+  void record(const Segmenter::Packet& packet, std::span<const uint8_t> sealed);
   void count(OutboundSa& sa, const Course& course, uint64_t now_ms);
   void fragment(Course& course, const Segmenter::Packet& packet);
   void seal(Course& course, const Segmenter::Packet& packet);
@@ -71,6 +76,7 @@ class Transmitter {
   Fragmenter fragmenter_;
   IcmpSender icmp_;
   TrainQueue queue_;
+  CaptureTaps taps_;
   int error_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "tunnel.hpp"
 
+#include "capture_mark.hpp"
+
 namespace tunwright {
 
 namespace {
@@ -77,13 +79,42 @@ void Tunnel::replace_outbound(std::unique_ptr<OutboundSa> sa) {
 }
 
 void Tunnel::send_ike(uint16_t local_port, const SocketAddress& to, std::span<const uint8_t> message) {
+  record_sent(local_port, to, local_port == kIkePort ? std::span<const uint8_t>() : kNonEspMarker, message);
   if (local_port == kIkePort)
     count_send(parts_.ike_socket.send(to, {}, message));
   else
     count_send(parts_.nat_socket.send(to, kNonEspMarker, message));
 }
 
-void Tunnel::send_keepalive(const SocketAddress& to) { count_send(parts_.nat_socket.send(to, {}, kKeepalive)); }
+void Tunnel::send_keepalive(const SocketAddress& to) {
+  record_sent(kNatPort, to, {}, kKeepalive);
+  count_send(parts_.nat_socket.send(to, {}, kKeepalive));
+}
+
+void Tunnel::start_capture(CaptureSide side, size_t packets, size_t snap_length) {
+  if (capture_) throw SystemError(EBUSY, "startCapture");
+  // The last ring is this thread's, which sends what is not ESP.
+  capture_ = std::make_unique<Capture>(side, threads_.size() + 1, packets, snap_length);
+  parts_.capture.store(capture_.get(), std::memory_order_release);
+}
+
+void Tunnel::end_capture() {
+  if (parts_.capture.exchange(nullptr, std::memory_order_acq_rel) == nullptr) return;
+  capture_ended_ = parts_.readers.mark();
+  wake_all();
+}
+
+std::unique_ptr<Capture> Tunnel::collect_capture() {
+  const bool going_on = parts_.capture.load(std::memory_order_relaxed) != nullptr;
+  if (going_on || !parts_.readers.have_passed(capture_ended_)) return nullptr;
+  return std::move(capture_);
+}
+
+void Tunnel::record_sent(uint16_t local_port, const SocketAddress& to, std::span<const uint8_t> head,
+                         std::span<const uint8_t> message) {
+  const CaptureTaps taps(parts_.capture.load(std::memory_order_relaxed), threads_.size());
+  if (taps.outer != nullptr) taps.outer->record(outer_mark(true, local_port, to), head, message);
+}
 
 void Tunnel::count_send(int error) {
   if (error != 0) parts_.counters->tx_drop_send.add_shared(1);

@@ -47,13 +47,27 @@ class Tunnel {
   void send_ike(uint16_t local_port, const SocketAddress& to, std::span<const uint8_t> message);
   void send_keepalive(const SocketAddress& to);
 
+  /**
+   * From now on each thread keeps the last `packets` packets of that side, `snap_length` octets of each. Throws EBUSY when
+   * there is a capture already.
+   */
+  void start_capture(CaptureSide side, size_t packets, size_t snap_length);
+  /** Nothing is recorded soon after. */
+  void end_capture();
+  /** The capture that was ended; null, and to be asked again, while a thread may still be writing. */
+  std::unique_ptr<Capture> collect_capture();
+
  private:
   void start(const TunnelOptions& options);
   void replace_outbound(std::unique_ptr<OutboundSa> sa);
   void wake_all() const;
+  void record_sent(uint16_t local_port, const SocketAddress& to, std::span<const uint8_t> head,
+                   std::span<const uint8_t> message);
   void count_send(int error);
 
   TunnelParts parts_;
+  std::unique_ptr<Capture> capture_;  // the one that goes on or was ended
+  uint64_t capture_ended_ = 0;        // to be passed by all threads
   std::vector<std::unique_ptr<PacketThread>> threads_;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "../core/capture.hpp"
 #include "../core/counters.hpp"
 #include "../core/readers.hpp"
 #include "../core/retired.hpp"
@@ -52,6 +53,7 @@ struct TunnelParts {
   Readers readers;  // each packet thread is one
   Retired<InboundSa> retired_inbound;
   Retired<OutboundSa> retired_outbound;
+  std::atomic<Capture*> capture{nullptr};
   std::atomic<bool> stop{false};
 
   ~TunnelParts() { delete outbound.load(); }

@@ -1,7 +1,10 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { CapturedPacket } from '../lib/captured-packet.ts';
 import type { Endpoint, EspSa, EspSaPair } from '../lib/esp-sa.ts';
 import { formatIp, type IpAddress, ipFromBytes } from '../lib/ip.ts';
 import {
   type NativeAddon,
+  type NativeCapturedPacket,
   type NativeSa,
   type NativeTunnel,
   type NativeTunnelEvent,
@@ -55,6 +58,9 @@ export type SaCounters = Readonly<Record<(typeof SA_COUNTERS)[number], bigint>>;
 /** A snapshot. `rx_last_ms` is CLOCK_MONOTONIC in milliseconds, 0 = never. */
 export type TunnelCounters = Readonly<Record<(typeof TUNNEL_COUNTERS)[number], bigint>>;
 
+/** Packets as they enter and leave the tunnel device, or as they pass on the wire. */
+export type CaptureSide = 'inner' | 'outer';
+
 /** The kernel refused something; `message` says what and what to do about it. */
 export class DataPlaneError extends Error {
   /** errno name, such as `EPERM`. */
@@ -85,6 +91,13 @@ export interface DataPlaneTunnel {
   clearOutbound(): void;
   sendIke(localPort: 500 | 4500, to: Endpoint, message: Uint8Array): void;
   sendKeepalive(to: Endpoint): void;
+  /**
+   * The last packets of one side, recorded while they pass: `packets` of each thread at most, `snapLength` octets of each.
+   * Throws when there is a capture already.
+   */
+  startCapture(side: CaptureSide, limits: { readonly packets: number; readonly snapLength: number }): void;
+  /** Ends the capture; what it holds, in the order of time. */
+  endCapture(): Promise<readonly CapturedPacket[]>;
   /**
    * No packet moves and no event comes afterwards. Keys are zeroised, the device removed and the sockets closed beside the event
    * loop: resolves when that is done, and only then can the interface's name be opened again. Harmless when repeated.
@@ -141,8 +154,29 @@ function wrap(native: NativeTunnel, options: DataPlaneOptions): DataPlaneTunnel 
     clearOutbound: () => explained(options, () => native.clearOutbound()),
     sendIke: (localPort, to, message) => native.sendIke(localPort, to.address.bytes, to.port, message),
     sendKeepalive: (to) => native.sendKeepalive(to.address.bytes, to.port),
+    startCapture: (side, { packets, snapLength }) =>
+      explained(options, () => native.startCapture(side, packets, snapLength)),
+    endCapture: () => collected(native, options),
     close: () => native.close(),
   };
+}
+
+async function collected(native: NativeTunnel, options: DataPlaneOptions): Promise<readonly CapturedPacket[]> {
+  native.endCapture();
+  for (;;) {
+    const packets = native.collectCapture();
+    // The threads were woken, and record nothing more within a turn of their loops.
+    if (packets === undefined) await wait(1);
+    else return packets.map((packet) => captured(packet, options)).sort((a, b) => (a.timeNs < b.timeNs ? -1 : 1));
+  }
+}
+
+function captured(packet: NativeCapturedPacket, { localAddress }: DataPlaneOptions): CapturedPacket {
+  const { timeNs, length, sent, octets, localPort, remotePort, remoteAddress } = packet;
+  const known = { timeNs, length, sent, octets };
+  if (remoteAddress === undefined || localPort === undefined || remotePort === undefined) return known;
+  const remote = { address: ipFromBytes(remoteAddress), port: remotePort };
+  return { ...known, outside: { local: { address: localAddress, port: localPort }, remote } };
 }
 
 function saCounters(view: BigUint64Array): SaCounters {
@@ -202,6 +236,8 @@ function explain(code: string, syscall: string, options: DataPlaneOptions): stri
       return 'ESP without UDP encapsulation needs CAP_NET_RAW: run as root, grant it (systemd: AmbientCapabilities=CAP_NET_RAW; container: --cap-add NET_RAW) or use encap: udp.';
     case 'EINVAL sched_setaffinity':
       return `links[].data_plane.processors names a processor that this machine does not have, or that the service may not use: nproc and \`taskset -p $$\` tell.`;
+    case 'EBUSY startCapture':
+      return `Packets of ${options.interface} are being captured already: wait for the end of that capture.`;
     case 'EEXIST addInbound':
       return `An inbound SA with this SPI is installed on ${options.interface} already.`;
     case 'ENOSPC addInbound':

@@ -144,6 +144,14 @@ export interface NativeTunnel {
   /** A single 0xff octet from port 4500 (RFC 3948 §4). */
   sendKeepalive(remoteAddress: Uint8Array, remotePort: number): void;
   /**
+   * From now on each thread keeps the last `packets` (1 to 16,384) packets of that side, `snapLength` octets (64 to 9,216) of
+   * each. `EBUSY` when there is a capture already.
+   */
+  startCapture(side: 'inner' | 'outer', packets: number, snapLength: number): void;
+  endCapture(): void;
+  /** Thread by thread, oldest first; undefined, and to be asked again, while one may still be recording. */
+  collectCapture(): readonly NativeCapturedPacket[] | undefined;
+  /**
    * Stops the threads before it returns: no event comes afterwards. Zeroises keys, closes the device and the sockets on another
    * thread, and resolves when they are gone.
    */
@@ -156,6 +164,19 @@ export type NativeTunnelEvent =
   | { kind: 'mtu'; mtu: number; pathMtu: number }
   /** The kernel refused something for good; the tunnel no longer moves packets. */
   | { kind: 'failed'; code: string; syscall: string };
+
+/** Inner: an IP packet. Outer: what UDP port `localPort` carries, or, with port 0, ESP; with the remote end. */
+export interface NativeCapturedPacket {
+  /** Since 1970. */
+  readonly timeNs: bigint;
+  /** Octets of the whole packet. */
+  readonly length: number;
+  readonly sent: boolean;
+  readonly octets: Uint8Array;
+  readonly localPort?: number;
+  readonly remotePort?: number;
+  readonly remoteAddress?: Uint8Array;
+}
 
 export interface NativeSocket {
   send(datagram: Uint8Array): void;

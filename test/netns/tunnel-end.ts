@@ -104,6 +104,12 @@ export class TunnelEnd {
     return (await this.#answer('schedule'))['schedule'] as { ranNs: number; processors: string }[];
   }
 
+  /** Ends the capture that the command `capture` began; the file is pcapng. */
+  async captured(file: string): Promise<void> {
+    this.command(`captured ${file}`);
+    await this.#answer('captured');
+  }
+
   /** Closes the tunnel, not the process; gives the milliseconds it took. */
   async close(): Promise<number> {
     this.command('close');

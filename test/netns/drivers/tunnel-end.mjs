@@ -1,11 +1,13 @@
 // One end of a tunnel with static keys, for the data plane's namespace test. Options come as JSON in the first argument;
 // each line on standard input is a command, each line on standard output a JSON value.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { formatIp, ip, ipFromBytes } from '../../../dist/lib/ip.js';
+import { pcapng } from '../../../dist/obs/pcapng.js';
 
 const native = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'native');
 const addon = createRequire(import.meta.url)('node-gyp-build')(native);
@@ -59,6 +61,11 @@ const commands = {
   forge: (sequence, damage) => forge(BigInt(sequence), damage === 'damaged'),
   threads: (name) => say({ threads: threadsNamed(name).length }),
   schedule: (name) => say({ schedule: threadsNamed(name).map(scheduleOf) }),
+  capture: (side) => tunnel.startCapture(side, 1000, 1600),
+  captured: async (file) => {
+    await writeCapture(file);
+    say({ captured: file });
+  },
   close: async () => {
     const start = performance.now();
     await tunnel.close();
@@ -73,6 +80,20 @@ input.on('line', (line) => {
 });
 input.on('close', () => tunnel.close());
 say({ ready: tunnel.interfaceIndex });
+
+async function writeCapture(file) {
+  tunnel.endCapture();
+  let packets = tunnel.collectCapture();
+  for (; packets === undefined; packets = tunnel.collectCapture()) await wait(1);
+  packets.sort((a, b) => (a.timeNs < b.timeNs ? -1 : 1));
+  writeFileSync(file, pcapng({ interface: options.interface, snapLength: 1600 }, packets.map(captured)));
+}
+
+function captured({ remoteAddress, remotePort, localPort, ...known }) {
+  if (remoteAddress === undefined) return known;
+  const remote = { address: ipFromBytes(remoteAddress), port: remotePort };
+  return { ...known, outside: { local: { address: ip(options.local), port: localPort }, remote } };
+}
 
 /** Another SA with a key of its own, which both ends derive from its SPI. */
 function rekeyed(from, spi) {

@@ -107,6 +107,16 @@ export class FakeTunnel implements NativeTunnel {
   sendKeepalive(): void {
     this.#called('sendKeepalive');
   }
+  startCapture(side: string): void {
+    this.#called('startCapture', side);
+  }
+  endCapture(): void {
+    this.#called('endCapture');
+  }
+  collectCapture(): readonly [] {
+    this.#called('collectCapture');
+    return [];
+  }
   close(): Promise<void> {
     if (this.closed) return this.#addon.devicesGone;
     this.#called('close');
