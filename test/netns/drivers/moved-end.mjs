@@ -13,6 +13,8 @@ const LOOPBACK = Uint8Array.of(127, 0, 0, 1);
 const PORTS = [7001, 7002];
 
 const ip = (words) => execFileSync('ip', words.split(' '));
+// A device that gets carrier would greet its IPv6 neighbours.
+execFileSync('sysctl', ['-qw', 'net.ipv6.conf.default.disable_ipv6=1']);
 ip('link set lo up');
 const tunnel = addon.openTunnel({ interface: 'moved0', mtu: 1380, localAddress: LOOPBACK }, () => undefined);
 ip('addr add 10.9.9.1/32 dev moved0');
