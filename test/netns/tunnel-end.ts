@@ -104,7 +104,13 @@ export class TunnelEnd {
     return (await this.#answer('schedule'))['schedule'] as { ranNs: number; processors: string }[];
   }
 
-  /** Ends the capture that the command `capture` began; the file is pcapng. */
+  /** From now on the packets of one side are recorded. */
+  async capture(side: 'inner' | 'outer'): Promise<void> {
+    this.command(`capture ${side}`);
+    await this.#answer('capturing');
+  }
+
+  /** Ends the capture; the file is pcapng. */
   async captured(file: string): Promise<void> {
     this.command(`captured ${file}`);
     await this.#answer('captured');

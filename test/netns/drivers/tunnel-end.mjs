@@ -61,7 +61,10 @@ const commands = {
   forge: (sequence, damage) => forge(BigInt(sequence), damage === 'damaged'),
   threads: (name) => say({ threads: threadsNamed(name).length }),
   schedule: (name) => say({ schedule: threadsNamed(name).map(scheduleOf) }),
-  capture: (side) => tunnel.startCapture(side, 1000, 1600),
+  capture: (side) => {
+    tunnel.startCapture(side, 1000, 1600);
+    say({ capturing: side });
+  },
   captured: async (file) => {
     await writeCapture(file);
     say({ captured: file });
