@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from './eventually.ts';
+import { keepQuiet } from './namespaces.ts';
 import { RunningProcess, run } from './process.ts';
 import { ROOT } from './repository.ts';
 import { ping } from './traffic.ts';
@@ -154,7 +155,7 @@ describe('two native tunnels from one address', () => {
     try {
       await eventually('the other daemon is there', 5_000, () => other.lines.includes('bound'));
       await expect(TunnelEnd.start(LEFT, options)).rejects.toThrow(/EADDRINUSE/);
-      expect(await ip(LEFT, '-o link')).not.toContain('tw9');
+      expect(await ip(LEFT, '-o link')).not.toContain(': tw9:');
     } finally {
       await other.stop();
     }
@@ -233,4 +234,5 @@ async function buildNamespaces(): Promise<void> {
     await ip(HUB, `route add ${address}/32 dev ${device} src 192.0.2.1`);
     await ip(namespace, 'route add 192.0.2.1/32 dev hub');
   }
+  for (const namespace of [HUB, LEFT, RIGHT]) await keepQuiet(namespace);
 }

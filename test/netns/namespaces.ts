@@ -34,6 +34,14 @@ export async function removeLeftovers(): Promise<void> {
   }
 }
 
+/**
+ * Devices that are made from now on get no link-local address: one that gets carrier would greet its IPv6 neighbours, and a
+ * tunnel's other end may not be there yet.
+ */
+export async function keepQuiet(namespace: string): Promise<void> {
+  await run('sysctl', ['-qw', 'net.ipv6.conf.default.addr_gen_mode=1'], { namespace });
+}
+
 /** Ends whatever still runs inside, so that the namespaces really go away. Those that are gone already are no failure. */
 export async function removeNamespaces(names: readonly string[]): Promise<void> {
   for (const name of names) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from './eventually.ts';
+import { keepQuiet } from './namespaces.ts';
 import { RunningProcess, run } from './process.ts';
 import { ROOT } from './repository.ts';
 import { ping } from './traffic.ts';
@@ -47,6 +48,7 @@ beforeAll(async () => {
     await ip(namespace, `addr add 192.0.2.${n}/24 dev eth0`);
     await ip(namespace, `addr add 2001:db8::${n}/64 dev eth0 nodad`);
     await ip(namespace, 'link set eth0 up');
+    await keepQuiet(namespace);
   }
 });
 afterAll(async () => {
