@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from './eventually.ts';
+import { keepQuiet } from './namespaces.ts';
 import { RunningProcess, run } from './process.ts';
 import { ADDRESS, Topology } from './topology.ts';
 import { ping } from './traffic.ts';
@@ -29,6 +30,7 @@ describe.each([{ encapsulation: 'udp' }, { encapsulation: 'esp' }] as const)(
       topology = await Topology.create();
       client = topology.namespace('client');
       const [zone] = topology.zones;
+      for (const namespace of [topology.namespace('branch'), zone.namespace]) await keepQuiet(namespace);
       const common = { interface: 'tw0', mtu: MTU, copyDscp: true, ...way };
       const [here, there] = [topology.branchAddress, zone.endpoint];
       far = await TunnelEnd.start(zone.namespace, {
