@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -60,6 +61,23 @@ inline int open_bound_udp(const sockaddr_in& at) {
 inline void set_timeout_ms(int fd, long ms) {
   const timeval wait{ms / 1000, ms % 1000 * 1000};
   check(::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait), "setsockopt");
+}
+
+/**
+ * Sends `mark`, which follows the datagrams through every queue, until a Count of its run comes back: behind full queues that
+ * takes a while.
+ */
+template <typename Count, typename Mark>
+Count ask(int fd, const Mark& mark) {
+  constexpr int kMarks = 1000;
+  set_timeout_ms(fd, 10);
+  for (int i = 0; i < kMarks; i++) {
+    if (::send(fd, &mark, sizeof mark, 0) < 0 && errno != ENOBUFS && errno != ECONNREFUSED) fail("send");
+    Count count;
+    if (::recv(fd, &count, sizeof count, 0) == sizeof count && count.run == mark.run) return count;
+  }
+  std::fprintf(stderr, "the other end does not answer\n");
+  std::exit(1);
 }
 
 /** xorshift64*: the same numbers from the same seed, everywhere. */

@@ -26,7 +26,6 @@ constexpr size_t kChunk = 1 << 16;
 constexpr size_t kPayloadMin = 24;
 constexpr size_t kPayloadMax = 1300;
 constexpr uint64_t kMark = UINT64_MAX;
-constexpr int kMarks = 1000;
 constexpr int kBatch = 32;
 
 /** The next octets of a stream; `length`: a multiple of 8. */
@@ -114,18 +113,6 @@ size_t make_datagram(const Header& header, uint8_t* to) {
   return sizeof header + length;
 }
 
-Count ask(int fd, uint64_t run) {
-  const Header mark{run, kMark};
-  set_timeout_ms(fd, 10);
-  for (int i = 0; i < kMarks; i++) {
-    if (::send(fd, &mark, sizeof mark, 0) < 0 && errno != ENOBUFS && errno != ECONNREFUSED) fail("send");
-    Count count;
-    if (::recv(fd, &count, sizeof count, 0) == sizeof count && count.run == run) return count;
-  }
-  std::fprintf(stderr, "random-data: the server does not answer\n");
-  std::exit(1);
-}
-
 void send_udp(const sockaddr_in& to, uint64_t octets, uint64_t seed, double rate) {
   const int fd = open_udp();
   check(::connect(fd, generic(to), sizeof to), "connect");
@@ -143,7 +130,7 @@ void send_udp(const sockaddr_in& to, uint64_t octets, uint64_t seed, double rate
       sent += length;
     }
   }
-  const Count count = ask(fd, seed);
+  const Count count = ask<Count>(fd, Header{seed, kMark});
   std::printf("{\"sent\":%llu,\"received\":%llu,\"twice\":%llu,\"damaged\":%llu}\n",
               static_cast<unsigned long long>(number), static_cast<unsigned long long>(count.received),
               static_cast<unsigned long long>(count.twice), static_cast<unsigned long long>(count.damaged));

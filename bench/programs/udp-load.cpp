@@ -25,8 +25,6 @@ namespace {
 constexpr size_t kBatch = 32;
 constexpr size_t kLargest = 2048;
 constexpr uint64_t kEndMark = UINT64_MAX;
-constexpr int kEndMarks = 1000;
-constexpr int kAnswerMs = 10;
 
 struct Header {
   uint32_t run;
@@ -60,19 +58,6 @@ struct Batch {
   std::vector<iovec> parts;
 };
 
-/** The mark follows the datagrams through every queue, so its answer counts all that arrived. */
-Count ask_sink(int fd, uint32_t run) {
-  const Header mark{run, kEndMark};
-  set_timeout_ms(fd, kAnswerMs);
-  for (int i = 0; i < kEndMarks; i++) {
-    if (::send(fd, &mark, sizeof mark, 0) < 0 && errno != ENOBUFS && errno != ECONNREFUSED) fail("send");
-    Count count;
-    if (::recv(fd, &count, sizeof count, 0) == sizeof count && count.run == run) return count;
-  }
-  std::fprintf(stderr, "udp-load: the sink does not answer\n");
-  std::exit(1);
-}
-
 /** What is overdue goes out at once, but never more than a batch: a burst would measure the burst. */
 void send(const sockaddr_in& to, size_t octets, double rate, double seconds) {
   const int fd = open_udp();
@@ -95,7 +80,7 @@ void send(const sockaddr_in& to, size_t octets, double rate, double seconds) {
     if (sent > 0) sequence += static_cast<uint64_t>(sent);
     else refused++;
   }
-  const Count count = ask_sink(fd, run);
+  const Count count = ask<Count>(fd, Header{run, kEndMark});
   std::printf("{\"sent\":%llu,\"received\":%llu,\"reordered\":%llu,\"seconds\":%.3f}\n",
               static_cast<unsigned long long>(sequence), static_cast<unsigned long long>(count.received),
               static_cast<unsigned long long>(count.reordered), elapsed);
