@@ -17,7 +17,7 @@
 
 namespace tunwright {
 
-/** What the tunnel's thread tells the rest of the program. Called on that thread: copy and return. */
+/** What a tunnel's threads tell the rest of the program. Called on those threads: copy and return. */
 class TunnelObserver {
  public:
   virtual ~TunnelObserver() = default;
