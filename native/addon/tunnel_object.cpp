@@ -13,7 +13,6 @@ namespace tunwright {
 
 namespace {
 
-// Together with the threads' number they bound the memory of a capture.
 constexpr int64_t kCapturePacketsMax = 16384;
 constexpr int64_t kCaptureSnapMax = 9216;
 

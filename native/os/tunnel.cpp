@@ -8,6 +8,7 @@ namespace {
 
 constexpr uint8_t kNonEspMarker[4] = {0, 0, 0, 0};
 constexpr uint8_t kKeepalive[1] = {0xff};
+constexpr size_t kCaptureMax = 64 << 20;  // octets of all rings of a capture
 
 /** One thread does everything; several share the work so that packets of one flow never change places. */
 std::vector<Duty> duties(const TunnelOptions& options) {
@@ -94,7 +95,9 @@ void Tunnel::send_keepalive(const SocketAddress& to) {
 void Tunnel::start_capture(CaptureSide side, size_t packets, size_t snap_length) {
   if (capture_) throw SystemError(EBUSY, "startCapture");
   // The last ring is this thread's, which sends what is not ESP.
-  capture_ = std::make_unique<Capture>(side, threads_.size() + 1, packets, snap_length);
+  const size_t rings = threads_.size() + 1;
+  if (rings * packets * snap_length > kCaptureMax) throw SystemError(ENOBUFS, "startCapture");
+  capture_ = std::make_unique<Capture>(side, rings, packets, snap_length);
   parts_.capture.store(capture_.get(), std::memory_order_release);
 }
 

@@ -49,7 +49,7 @@ class Tunnel {
 
   /**
    * From now on each thread keeps the last `packets` packets of that side, `snap_length` octets of each. Throws EBUSY when
-   * there is a capture already.
+   * there is a capture already, ENOBUFS when all of that is more than kCaptureMax.
    */
   void start_capture(CaptureSide side, size_t packets, size_t snap_length);
   /** Nothing is recorded soon after. */

@@ -238,6 +238,8 @@ function explain(code: string, syscall: string, options: DataPlaneOptions): stri
       return `links[].data_plane.processors names a processor that this machine does not have, or that the service may not use: nproc and \`taskset -p $$\` tell.`;
     case 'EBUSY startCapture':
       return `Packets of ${options.interface} are being captured already: wait for the end of that capture.`;
+    case 'ENOBUFS startCapture':
+      return `A capture on ${options.interface} would take more than 64 MiB: ask for fewer packets or fewer octets of each.`;
     case 'EEXIST addInbound':
       return `An inbound SA with this SPI is installed on ${options.interface} already.`;
     case 'ENOSPC addInbound':

@@ -145,7 +145,7 @@ export interface NativeTunnel {
   sendKeepalive(remoteAddress: Uint8Array, remotePort: number): void;
   /**
    * From now on each thread keeps the last `packets` (1 to 16,384) packets of that side, `snapLength` octets (64 to 9,216) of
-   * each. `EBUSY` when there is a capture already.
+   * each. `EBUSY` when there is a capture already, `ENOBUFS` when it would take more than 64 MiB.
    */
   startCapture(side: 'inner' | 'outer', packets: number, snapLength: number): void;
   endCapture(): void;

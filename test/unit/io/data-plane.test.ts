@@ -28,6 +28,7 @@ const REFUSALS = [
   ['ENODEV', 'SO_BINDTODEVICE', 'eth0 does not exist'],
   ['ENETUNREACH', 'connect', 'default route'],
   ['EPERM', 'raw ESP socket', 'CAP_NET_RAW'],
+  ['EINVAL', 'sched_setaffinity', 'links[].data_plane.processors'],
   ['ENOMEM', 'mmap', 'mmap failed for tw0: ENOMEM'],
 ] as const;
 
@@ -59,6 +60,49 @@ describe('openTunnel', () => {
     const counters = tunnel.addInbound(SA);
     native.sa[SA_COUNTERS.indexOf('drop_replay')] = 5n;
     expect(counters.drop_replay).toBe(5n);
+  });
+
+  it('ends a capture when no thread records any more, and gives it in the order of time', async () => {
+    const native = fakeTunnel();
+    const packet = (timeNs: bigint, more = {}) => ({
+      timeNs,
+      length: 3,
+      sent: true,
+      octets: Uint8Array.of(1),
+      ...more,
+    });
+    const remoteAddress = Uint8Array.of(192, 0, 2, 2);
+    const answers = [undefined, [packet(9n), packet(4n, { localPort: 4500, remotePort: 61234, remoteAddress })]];
+    Object.assign(native.tunnel, { endCapture: () => undefined, collectCapture: () => answers.shift() });
+    const tunnel = openTunnel(
+      fakeAddon(() => native.tunnel),
+      OPTIONS,
+      () => undefined,
+    );
+    const outside = {
+      local: { address: ip('192.0.2.1'), port: 4500 },
+      remote: { address: ip('192.0.2.2'), port: 61234 },
+    };
+    expect(await tunnel.endCapture()).toEqual([packet(4n, { outside }), packet(9n)]);
+  });
+
+  it('turns a refused capture into a sentence', () => {
+    const native = fakeTunnel();
+    const refuse = (code: string) => () => {
+      throw Object.assign(new Error(code), { code, syscall: 'startCapture' });
+    };
+    const tunnel = openTunnel(
+      fakeAddon(() => native.tunnel),
+      OPTIONS,
+      () => undefined,
+    );
+    for (const [code, words] of [
+      ['EBUSY', 'being captured already'],
+      ['ENOBUFS', 'fewer packets'],
+    ] as const) {
+      Object.assign(native.tunnel, { startCapture: refuse(code) });
+      expect(() => tunnel.startCapture('inner', { packets: 16_384, snapLength: 9_216 })).toThrow(words);
+    }
   });
 
   it('passes on IKE messages with their source, the MTU, and failures as sentences', () => {
