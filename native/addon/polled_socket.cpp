@@ -56,7 +56,8 @@ class PolledSocket : public std::enable_shared_from_this<PolledSocket> {
  private:
   // More than the kernel puts into one netlink datagram (32 kB) or an IP datagram can hold.
   static constexpr size_t kBuffer = 128 << 10;
-  static constexpr int kDatagramsPerTurn = 64;
+  // 16 datagrams of 32 kB are 8,000 routes of a dump: more would hold up the event loop.
+  static constexpr int kDatagramsPerTurn = 16;
 
   static std::shared_ptr<PolledSocket> self(uv_poll_t* handle) {
     return *static_cast<std::shared_ptr<PolledSocket>*>(handle->data);
@@ -136,9 +137,12 @@ Napi::Value open_netlink_socket(const Napi::CallbackInfo& info) {
   for (uint32_t i = 0; i < array.Length(); i++)
     groups.push_back(static_cast<uint32_t>(arguments::integer(array.Get(i), "groups", 1, 1024)));
   const Napi::Function on_message = arguments::function(info[2], "onMessage");
+  const auto deaf_to = info[3].IsUndefined() ? 0 : arguments::integer(info[3], "deafTo", 0, UINT32_MAX);
 
   return translated(env, [&] {
-    const auto socket = start(env, open_netlink(protocol, groups), on_message);
+    FileDescriptor fd = open_netlink(protocol, groups, static_cast<uint32_t>(deaf_to));
+    const uint32_t port = netlink_port(fd.get());
+    const auto socket = start(env, std::move(fd), on_message);
     const auto send = [socket](const Napi::CallbackInfo& call) {
       sockaddr_nl kernel{};
       kernel.nl_family = AF_NETLINK;
@@ -146,6 +150,7 @@ Napi::Value open_netlink_socket(const Napi::CallbackInfo& info) {
     };
     Napi::Object object = with_close(env, socket);
     object.Set("send", Napi::Function::New(env, send));
+    object.Set("port", Napi::Number::New(env, port));
     return object;
   });
 }

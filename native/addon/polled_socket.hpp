@@ -3,7 +3,7 @@
 
 namespace tunwright {
 
-/** openNetlink(protocol, groups, onMessage): NativeSocket */
+/** openNetlink(protocol, groups, onMessage, deafTo?): NativeNetlink */
 Napi::Value open_netlink_socket(const Napi::CallbackInfo& info);
 
 /** openRaw(protocol, options, onMessage): NativeRawSocket */

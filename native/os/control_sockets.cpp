@@ -1,5 +1,7 @@
 #include "control_sockets.hpp"
 
+#include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <netinet/tcp.h>
 
@@ -12,6 +14,19 @@ namespace tunwright {
 namespace {
 
 constexpr int kNetlinkBuffer = 8 << 20;
+
+/** A table of 100,000 routes must not be told back to whoever writes it: the kernel drops messages with this nlmsg_pid. */
+void ignore_port(int fd, uint32_t port) {
+  // The load is of network order, nlmsg_pid of host order.
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(port), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+  };
+  const sock_fprog filter{sizeof program / sizeof program[0], program};
+  check(::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter), "SO_ATTACH_FILTER");
+}
 
 }  // namespace
 
@@ -37,7 +52,7 @@ FileDescriptor open_tcp(const TcpOptions& options) {
   return fd;
 }
 
-FileDescriptor open_netlink(int protocol, const std::vector<uint32_t>& groups) {
+FileDescriptor open_netlink(int protocol, const std::vector<uint32_t>& groups, uint32_t deaf_to) {
   FileDescriptor fd(check(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), "socket"));
   set_buffers(fd.get(), kNetlinkBuffer);
   // Old kernels answer without the text or with the whole request: both are understood.
@@ -46,9 +61,17 @@ FileDescriptor open_netlink(int protocol, const std::vector<uint32_t>& groups) {
   sockaddr_nl local{};
   local.nl_family = AF_NETLINK;
   check(::bind(fd.get(), reinterpret_cast<sockaddr*>(&local), sizeof local), "bind");
+  if (deaf_to != 0) ignore_port(fd.get(), deaf_to);
   for (const uint32_t group : groups)
     set_option(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, static_cast<int>(group), "NETLINK_ADD_MEMBERSHIP");
   return fd;
+}
+
+uint32_t netlink_port(int fd) {
+  sockaddr_nl local{};
+  socklen_t length = sizeof local;
+  check(::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &length), "getsockname");
+  return local.nl_pid;
 }
 
 FileDescriptor open_raw(int protocol, const SocketOptions& options) {

@@ -24,8 +24,14 @@ struct TcpOptions {
 /** Bound and configured, neither connected nor listening. IPv4 unless the local address is an IPv6 one. */
 FileDescriptor open_tcp(const TcpOptions& options);
 
-/** A netlink socket that joined `groups`, with extended acknowledgements. */
-FileDescriptor open_netlink(int protocol, const std::vector<uint32_t>& groups);
+/**
+ * A netlink socket that joined `groups`, with extended acknowledgements. What the requests of the socket with the port id
+ * `deaf_to` cause is not told to it; 0 is nobody's.
+ */
+FileDescriptor open_netlink(int protocol, const std::vector<uint32_t>& groups, uint32_t deaf_to = 0);
+
+/** The port id (nl_pid) the kernel gave to a netlink socket. */
+uint32_t netlink_port(int fd);
 
 /** A raw IPv4 socket; received datagrams start with their IP header. */
 FileDescriptor open_raw(int protocol, const SocketOptions& options);

@@ -2,7 +2,7 @@ import type { BgpConfig } from '../bgp/types.ts';
 import type { Config } from '../config/types.ts';
 import { nobleCrypto } from '../crypto/noble.ts';
 import { nodeCryptoWith, systemRandom } from '../crypto/node.ts';
-import { heldBack } from '../fib/desired.ts';
+import { FibPlan } from '../fib/plan.ts';
 import { WATCHED_GROUPS } from '../fib/wire/watch.ts';
 import { loadAddon } from '../io/addon.ts';
 import { systemClock } from '../io/clock.ts';
@@ -77,9 +77,16 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
   const onReadError = (error: unknown): void =>
     log.add('error', 'interfaces-unreadable', `reading the interfaces through rtnetlink failed: ${String(error)}`);
   const wans = new Wans((request) => netlink.dump(request), clock, onReadError);
-  const applier = new FibApplier({ netlink, clock, onBackground: (result) => routing.noteBackground(result) });
-  const routing = new Routing({ clock, log, applier });
-  routing.recall(heldBack(await applier.observe()));
+  const plan = new FibPlan();
+  const applier = new FibApplier({
+    netlink,
+    clock,
+    plan,
+    prepare: () => routing.tellRoutes(),
+    onBackground: (result) => routing.noteBackground(result),
+  });
+  const routing = new Routing({ clock, log, plan, applier });
+  routing.recall(await applier.heldBack());
   const http = pinnedHttp(wans);
   const wanAddress = (wanInterface: string): IpAddress | undefined => wans.address(wanInterface);
   const outside = new OutsideAddresses({
@@ -176,7 +183,13 @@ function pinnedHttp(wans: Wans): {
 export async function cleanUp(stateDirectory: string): Promise<void> {
   const netlink = new NetlinkSocket(loadAddon(), { protocol: NETLINK_ROUTE });
   try {
-    const applier = new FibApplier({ netlink, clock: systemClock, onBackground: () => undefined });
+    const applier = new FibApplier({
+      netlink,
+      clock: systemClock,
+      plan: new FibPlan(),
+      prepare: () => undefined,
+      onBackground: () => undefined,
+    });
     const { problems } = await applier.clear();
     const [problem] = problems;
     if (problem !== undefined) throw new Error(problem.message);

@@ -1,38 +1,36 @@
-import { desired } from '../fib/desired.ts';
-import { diff } from '../fib/diff.ts';
+import { deadNexthops, diff, type Wanted } from '../fib/diff.ts';
 import { formatObject, identity } from '../fib/format.ts';
-import { describeRefusal, type FibProblem, isHarmless, type Refusal } from '../fib/refusal.ts';
-import type { FibInput, KernelChange, KernelObject } from '../fib/types.ts';
-import { DUMPS, decodeObject, encodeChange } from '../fib/wire/kernel-object.ts';
-import { encodeSetUp, isSetDown } from '../fib/wire/link.ts';
+import { sameTarget } from '../fib/path-sets.ts';
+import type { FibPlan } from '../fib/plan.ts';
+import { describeRefusal, type FibProblem } from '../fib/refusal.ts';
+import { CLOSED_TABLE, type KernelObject, type Of, TABLE } from '../fib/types.ts';
+import { decodeObject } from '../fib/wire/kernel-object.ts';
+import { isSetDown } from '../fib/wire/link.ts';
 import { isIntruder, isRemoval, linkIndex } from '../fib/wire/watch.ts';
 import type { Clock } from '../io/clock.ts';
+import { type Prefix, prefixKey, prefixOfKey } from '../lib/ip.ts';
 import type { NetlinkMessage } from '../lib/netlink.ts';
 import { after, elapsedMs, type Instant } from '../lib/time.ts';
-
-/** The part of an rtnetlink socket that the applier uses. Both reject only when the socket itself fails. */
-export interface RouteNetlink {
-  /** All answers to one dump request. */
-  dump(request: NetlinkMessage): Promise<readonly NetlinkMessage[]>;
-  /** Sends the requests in order without waiting between them; the kernel's answer to each, undefined = done. */
-  batch(requests: readonly NetlinkMessage[]): Promise<readonly (Refusal | undefined)[]>;
-}
+import { isNewNexthop, KernelFib, type RouteNetlink } from './kernel-fib.ts';
 
 export interface FibResult {
   /** Changes the kernel made. */
   readonly changed: number;
-  /** What is not as wanted now. Empty: the kernel holds exactly what the input asks for. */
+  /** What is not as wanted now. Empty: the kernel holds exactly what the plan asks for. */
   readonly problems: readonly FibProblem[];
 }
 
 export interface FibApplierOptions {
   readonly netlink: RouteNetlink;
   readonly clock: Clock;
+  readonly plan: FibPlan;
+  /** Brings the routes of the plan up to date. Called at the start of a pass: in between they must not change. */
+  readonly prepare: () => void;
   /** A repair or retry that nobody called for changed something or failed. */
   readonly onBackground: (result: FibResult) => void;
 }
 
-type Nexthop = Extract<KernelObject, { kind: 'nexthop' }>;
+type Nexthop = Of<'nexthop'>;
 
 /** Waits between tries after a problem; then only the regular check and link events try again. */
 const RETRY_MS = [10, 50, 200, 1000] as const;
@@ -40,25 +38,29 @@ const RETRY_MS = [10, 50, 200, 1000] as const;
 const SETTLE_MS = 20;
 /** The same right after a repair: two programs that undo each other must not spin. */
 const SETTLE_AGAIN_MS = 1000;
-/** Some foreign changes leave no trace in notifications. */
-const CHECK_EVERY_MS = 30_000;
-
+/** Some foreign changes leave no trace in notifications. A look at a big table takes longer and comes more rarely. */
+const CHECK_EVERY = { leastMs: 30_000, timesItsDuration: 200 } as const;
 /**
- * Keeps the kernel's forwarding state equal to the last input: observe, diff, batch. Whatever an earlier run left is
- * adopted or removed by the first `apply`. One pass runs at a time; inputs that arrive meanwhile share the next pass, and
- * only the last of them counts. Feed every message of `WATCHED_GROUPS` to `notified`.
+ * Keeps the kernel's forwarding state equal to the plan. A whole pass reads what the kernel holds, compares and corrects;
+ * the first one adopts or removes whatever an earlier run left. In between the kernel is believed to hold what it has
+ * acknowledged, and a pass for changed routes writes just those. One pass runs at a time; what is asked for meanwhile shares
+ * the next one. Feed every message of `WATCHED_GROUPS` to `notified`.
  */
 export class FibApplier {
-  readonly #netlink: RouteNetlink;
+  readonly #kernel: KernelFib;
   readonly #clock: Clock;
+  readonly #plan: FibPlan;
+  readonly #prepare: () => void;
   readonly #onBackground: (result: FibResult) => void;
-  #input: FibInput | undefined;
-  /** Lines by identity of what the last pass wanted, to tell foreign changes from echoes of ours. */
+  #active = false;
+  /** What the last pass wanted beside routes, as lines by identity: tells foreign changes from echoes of ours. */
   #expected: ReadonlyMap<string, string> = new Map();
   /** What the last pass wanted of this kind. */
   #nexthops: readonly Nexthop[] = [];
   /** Interface indexes of tunnels that another program has set down and nobody up again. */
   readonly #setDown = new Set<number>();
+  /** After the last pass: routes in the kernel, and such as it refused. */
+  #routes = { installed: 0, failed: 0 };
   #running: Promise<FibResult> | undefined;
   #following: Promise<FibResult> | undefined;
   #tries = 0;
@@ -66,48 +68,58 @@ export class FibApplier {
   #repairedAt: Instant | undefined;
   #cancelWake: (() => void) | undefined;
 
-  constructor(options: FibApplierOptions) {
-    this.#netlink = options.netlink;
-    this.#clock = options.clock;
-    this.#onBackground = options.onBackground;
+  constructor({ netlink, clock, plan, prepare, onBackground }: FibApplierOptions) {
+    this.#kernel = new KernelFib(netlink, clock);
+    this.#clock = clock;
+    this.#plan = plan;
+    this.#prepare = prepare;
+    this.#onBackground = onBackground;
   }
 
-  /** Never rejects: failures of the socket are problems too. */
-  apply(input: FibInput): Promise<FibResult> {
-    this.#input = input;
+  /** The plan's base has changed, or the kernel may have. Dead tunnels leave at once. Never rejects: problems tell. */
+  apply(): Promise<FibResult> {
+    this.#active = true;
     this.#tries = 0;
+    this.#dropDead();
+    this.#kernel.doubt();
+    return this.#schedule();
+  }
+
+  /** `prepare` has new routes for the plan. */
+  routesChanged(): Promise<FibResult> {
+    this.#active = true;
     return this.#schedule();
   }
 
   /** Removes all that is ours and nothing else, and stops repairing. */
   clear(): Promise<FibResult> {
-    this.#input = undefined;
+    this.#active = false;
+    this.#kernel.doubt();
     return this.#schedule();
   }
 
-  /** What the kernel holds of ours; rejects when it cannot be read. */
-  async observe(): Promise<KernelObject[]> {
-    const objects: KernelObject[] = [];
-    for (const request of DUMPS) {
-      for (const message of await this.#netlink.dump(request)) {
-        const decoded = decodeObject(message);
-        if (!decoded.ok) throw new Error(`rtnetlink message of type ${message.type}: ${decoded.error.message}`);
-        if (decoded.value !== undefined) objects.push(decoded.value);
-      }
-    }
-    return objects;
+  /** The prefixes whose packets are kept from the WAN now: what a killed run had learned, found in the kernel it left. */
+  async heldBack(): Promise<Prefix[]> {
+    return (await this.#kernel.observe()).routes(CLOSED_TABLE).map(prefixOfKey);
+  }
+
+  /** Learned and fixed routes: how many there should be, are as far as is known, and were refused. */
+  counters(): { readonly desired: number; readonly installed: number; readonly failed: number } {
+    return { desired: this.#plan.routeCount, ...this.#routes };
   }
 
   /** A message of the watched groups. Links of our tunnels and changes away from what we want start a repair. */
   notified(message: NetlinkMessage): void {
-    if (this.#input === undefined || !this.#isForeign(message)) return;
+    if (!this.#active || !this.#isForeign(message)) return;
     this.#noteLink(message);
     this.resync();
   }
 
   /** Looks soon whether the kernel is still as wanted; also for notifications lost to a full socket buffer (ENOBUFS). */
   resync(): void {
-    if (this.#input === undefined || this.#settling) return;
+    if (!this.#active) return;
+    this.#kernel.doubt();
+    if (this.#settling) return;
     this.#settling = true;
     this.#tries = 0;
     this.#wakeIn(this.#repairedLately() ? SETTLE_AGAIN_MS : SETTLE_MS);
@@ -122,14 +134,24 @@ export class FibApplier {
 
   #isForeign(message: NetlinkMessage): boolean {
     const link = linkIndex(message);
-    if (link !== undefined) return this.#input?.tunnels.some((tunnel) => tunnel.interfaceIndex === link) ?? false;
+    if (link !== undefined) return this.#plan.base.tunnels.some((tunnel) => tunnel.interfaceIndex === link);
     const decoded = decodeObject(message);
     if (!decoded.ok || decoded.value === undefined) return isIntruder(message);
-    const expected = this.#expected.get(identity(decoded.value));
-    return isRemoval(message) ? expected !== undefined : expected !== formatObject(decoded.value);
+    const wanted = this.#isWanted(decoded.value);
+    return isRemoval(message) ? wanted !== 'no' : wanted !== 'yes';
   }
 
-  /** A pass in progress may have read the old input: whoever asks meanwhile gets the one that follows. */
+  /** `other`: something with its identity is wanted, but not like this. */
+  #isWanted(object: KernelObject): 'yes' | 'other' | 'no' {
+    if (object.kind === 'route') {
+      const target = this.#plan.target(object.table, prefixKey(object.prefix));
+      return target === undefined ? 'no' : sameTarget(target, object) ? 'yes' : 'other';
+    }
+    const expected = this.#expected.get(identity(object));
+    return expected === undefined ? 'no' : expected === formatObject(object) ? 'yes' : 'other';
+  }
+
+  /** A pass in progress may have seen the old plan: whoever asks meanwhile gets the one that follows. */
   #schedule(): Promise<FibResult> {
     if (this.#running === undefined) return this.#start();
     this.#following ??= this.#running.then(() => {
@@ -151,9 +173,10 @@ export class FibApplier {
   }
 
   #planNext(result: FibResult): void {
-    if (this.#input === undefined || this.#settling) return;
+    if (!this.#active || this.#settling) return;
     const retryMs = result.problems.length === 0 ? undefined : RETRY_MS[this.#tries++];
-    this.#wakeIn(retryMs ?? CHECK_EVERY_MS);
+    const checkMs = Math.max(CHECK_EVERY.leastMs, this.#kernel.lookMs * CHECK_EVERY.timesItsDuration);
+    this.#wakeIn(retryMs ?? checkMs);
   }
 
   #wakeIn(delayMs: number): void {
@@ -166,6 +189,7 @@ export class FibApplier {
   }
 
   async #background(): Promise<void> {
+    this.#kernel.doubt();
     const result = await this.#schedule();
     if (result.changed > 0) this.#repairedAt = this.#clock.now();
     if (result.changed > 0 || result.problems.length > 0) this.#onBackground(result);
@@ -175,6 +199,7 @@ export class FibApplier {
     try {
       return await this.#converge();
     } catch (error) {
+      this.#kernel.doubt();
       const reason = error instanceof Error ? error.message : String(error);
       if (error instanceof RangeError) return failed('FIB_INPUT_REFUSED', `The routes cannot be installed: ${reason}.`);
       return failed('FIB_NETLINK_FAILED', `Reading or changing routes through rtnetlink failed: ${reason}.`);
@@ -188,63 +213,58 @@ export class FibApplier {
   async #converge(): Promise<FibResult> {
     const unusable = new Set<number>();
     const problems: FibProblem[] = [];
-    let changed = (await this.#dropDead()) + (await this.#setUp());
+    if (this.#active) this.#prepare();
+    else this.#plan.clear();
+    const keys = this.#plan.takeChanged();
+    let changed = (await this.#kernel.takeDropped()) + (await this.#kernel.setUp(this.#takeSetDown()));
     for (;;) {
-      const wanted = this.#wanted(unusable);
-      const changes = diff(await this.observe(), wanted);
-      if (changes.length === 0) return { changed, problems };
-      const refused = await this.#batch(changes);
-      changed += changes.length - refused.length;
-      const nexthops = refused.filter(({ change }) => change.object.kind === 'nexthop' && change.op !== 'delete');
+      const { wanted, moved } = this.#wanted(unusable);
+      const some = this.#kernel.isKnown && !moved ? keys : undefined;
+      const state = await this.#kernel.known();
+      const { doubts } = this.#kernel;
+      const overtaken = () => this.#following !== undefined && doubts !== this.#kernel.doubts;
+      const dead = await this.#kernel.perform(state, deadNexthops(state, wanted), overtaken);
+      const rest = await this.#kernel.perform(state, diff(state, wanted, some), overtaken);
+      changed += dead.changed + rest.changed;
+      const refused = [...dead.refused, ...rest.refused];
+      const nexthops = refused.filter(({ change }) => isNewNexthop(change));
       const final = nexthops.length === 0;
       for (const { change, refusal } of final ? refused : nexthops) {
         if (change.object.kind === 'nexthop') unusable.add(change.object.interfaceIndex);
-        if (!isHarmless(change, refusal)) problems.push(describeRefusal(change, refusal, this.#interfaceName));
+        problems.push(describeRefusal(change, refusal, this.#interfaceName));
       }
-      if (final) return { changed, problems };
+      if (!final) continue;
+      if (problems.length > 0) this.#kernel.doubt();
+      this.#routes = { installed: state.routeCount(TABLE), failed: rest.failed };
+      return { changed, problems };
     }
   }
 
   /** Failover first: takes dead tunnels out of all groups before anything that grows with the number of routes. */
-  async #dropDead(): Promise<number> {
-    const up = new Set(this.#input?.tunnels.filter((tunnel) => tunnel.up).map((tunnel) => tunnel.interfaceIndex));
+  #dropDead(): void {
+    const up = new Set(this.#plan.base.tunnels.filter((tunnel) => tunnel.up).map((tunnel) => tunnel.interfaceIndex));
     const dead = this.#nexthops.filter(({ interfaceIndex }) => !up.has(interfaceIndex));
-    if (dead.length === 0) return 0;
-    const refused = await this.#batch(dead.map((object) => ({ op: 'delete', object })));
-    return dead.length - refused.length; // a refusal shows again in the difference
+    if (dead.length === 0) return;
+    this.#nexthops = this.#nexthops.filter(({ interfaceIndex }) => up.has(interfaceIndex));
+    this.#kernel.drop(dead);
   }
 
   /** The devices are ours: one that another hand has set down would stay without routes until its tunnel ends. */
-  async #setUp(): Promise<number> {
+  #takeSetDown(): number[] {
     const down = [...this.#setDown];
     this.#setDown.clear();
-    if (down.length === 0) return 0;
-    const refusals = await this.#netlink.batch(down.map(encodeSetUp));
-    return refusals.filter((refusal) => refusal === undefined).length; // a refusal shows again in the nexthop's
+    return down;
   }
 
-  #wanted(unusable: ReadonlySet<number>): KernelObject[] {
-    this.#nexthops = [];
-    if (this.#input === undefined) return [];
-    const tunnels = this.#input.tunnels.map((tunnel) =>
-      unusable.has(tunnel.interfaceIndex) ? { ...tunnel, up: false } : tunnel,
-    );
-    const objects = desired({ ...this.#input, tunnels });
+  #wanted(unusable: ReadonlySet<number>): { readonly wanted: Wanted; readonly moved: boolean } {
+    const { objects, moved } = this.#active ? this.#plan.resolve(unusable) : { objects: [], moved: true };
     this.#nexthops = objects.filter((object) => object.kind === 'nexthop');
     this.#expected = new Map(objects.map((object) => [identity(object), formatObject(object)]));
-    return objects;
-  }
-
-  async #batch(changes: readonly KernelChange[]): Promise<{ change: KernelChange; refusal: Refusal }[]> {
-    const answers = await this.#netlink.batch(changes.map(encodeChange));
-    return changes.flatMap((change, i) => {
-      const refusal = answers[i];
-      return refusal === undefined ? [] : [{ change, refusal }];
-    });
+    return { wanted: { objects, routes: this.#plan }, moved };
   }
 
   readonly #interfaceName = (index: number): string =>
-    this.#input?.tunnels.find((tunnel) => tunnel.interfaceIndex === index)?.interface ?? `if${index}`;
+    this.#plan.base.tunnels.find((tunnel) => tunnel.interfaceIndex === index)?.interface ?? `if${index}`;
 }
 
 const failed = (code: FibProblem['code'], message: string): FibResult => ({

@@ -1,18 +1,12 @@
-import {
-  AdjRibIn,
-  asPathLength,
-  evaluateImport,
-  firstAs,
-  type ImportPolicy,
-  type ReceivedRoute,
-} from '../bgp/index.ts';
-import type { BgpConfig, BgpRoute } from '../bgp/types.ts';
-import type { FibInput, FibPermit, FibRoute, FibTunnel } from '../fib/types.ts';
+import { asPathLength, firstAs, ImportJudge, type ImportPolicy } from '../bgp/index.ts';
+import type { BgpConfig, BgpRoute, PathAttributes } from '../bgp/types.ts';
+import type { FibPlan } from '../fib/plan.ts';
+import type { FibBase, FibPermit, FibTunnel } from '../fib/types.ts';
 import type { Clock } from '../io/clock.ts';
-import { type IpAddress, type Prefix, prefixKey } from '../lib/ip.ts';
+import { type IpAddress, type Prefix, type PrefixKey, prefixKey } from '../lib/ip.ts';
 import { after } from '../lib/time.ts';
-import { AnnouncedPrefixes, LocRib } from '../rib/index.ts';
-import type { RibPath } from '../rib/types.ts';
+import { Rib } from '../rib/index.ts';
+import type { Announcement, ReceivedRoute, RibPath } from '../rib/types.ts';
 import type { EventLog } from './event-log.ts';
 import type { FibApplier, FibResult } from './fib-applier.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
@@ -27,7 +21,9 @@ const NO_DEVICE = 0;
 export interface RoutingDeps {
   readonly clock: Clock;
   readonly log: EventLog;
-  readonly applier: Pick<FibApplier, 'apply' | 'clear'>;
+  /** What the kernel should hold; learned routes go into it when `tellRoutes` is called, before each pass. */
+  readonly plan: FibPlan;
+  readonly applier: Pick<FibApplier, 'apply' | 'routesChanged' | 'clear' | 'counters'>;
 }
 
 /** What policy and configuration say about routes, the same for all peers. */
@@ -42,7 +38,6 @@ export interface RoutingPolicy {
 interface Peer {
   readonly config: BgpConfig;
   readonly interface: string;
-  readonly adjRibIn: AdjRibIn;
   /** BGP Identifier of the running session. */
   routerId: IpAddress;
   cancelTableWait: (() => void) | undefined;
@@ -53,15 +48,16 @@ export class Routing {
   readonly #deps: RoutingDeps;
   readonly #tunnels = new Map<string, FibTunnel & { readonly localAddress: IpAddress }>();
   readonly #peers = new Map<string, Peer>();
-  readonly #locRib = new LocRib();
-  readonly #announced = new AnnouncedPrefixes();
-  /** The decision for every learned prefix, by `prefixKey`. */
-  readonly #routes = new Map<number | string, FibRoute>();
+  readonly #rib = new Rib<PathAttributes>();
   #policy: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
   #scheduled: Promise<void> | undefined;
+  /** Something beside learned routes has changed since the last pass began. */
+  #baseChanged = true;
   /** Wanted or under way: until they are done the kernel is behind. */
   #passes = 0;
   #problems: FibResult['problems'] = [];
+  #lastMultipath: readonly RibPath[] = [];
+  #lastInterfaces: readonly string[] = [];
   #closed = false;
 
   constructor(deps: RoutingDeps) {
@@ -70,14 +66,21 @@ export class Routing {
 
   /** What an earlier run held back from the WAN stays so until the peers have told what they announce now. */
   recall(prefixes: readonly Prefix[]): void {
-    this.#announced.recall(prefixes);
+    this.#rib.recall(prefixes);
   }
 
   /** Also judges anew what the peers have announced already. */
   setPolicy(policy: RoutingPolicy): void {
     this.#policy = policy;
-    for (const [key, peer] of this.#peers) this.#judge(key, peer, peer.adjRibIn.routes(), []);
-    void this.#apply();
+    for (const [key, peer] of this.#peers) {
+      const judge = this.#judgeOf(peer);
+      const share = new Sharing(key, peer);
+      this.#rib.judge(key, (prefix, before) => {
+        const rejected = judge.objection(prefix, before.attributes);
+        return rejected === before.rejected ? before : share.announcement(before, rejected);
+      });
+    }
+    void this.#applyBase();
   }
 
   /** The tunnel is wanted. It keeps its place among the others, and so its kernel ids, while its device comes and goes. */
@@ -94,7 +97,7 @@ export class Routing {
   /** The device exists; nothing is routed to it until `setUp`. */
   deviceOpened(tunnelInterface: string, interfaceIndex: number): void {
     this.#change(tunnelInterface, { interfaceIndex, up: false });
-    void this.#apply();
+    void this.#applyBase();
   }
 
   deviceClosed(tunnelInterface: string): void {
@@ -104,25 +107,24 @@ export class Routing {
   /** Resolves when the kernel holds the result. */
   setUp(tunnelInterface: string, up: boolean): Promise<void> {
     this.#change(tunnelInterface, { up });
-    return this.#apply();
+    return this.#applyBase();
   }
 
   removeTunnel(tunnelInterface: string): void {
     this.#tunnels.delete(tunnelInterface);
-    void this.#apply();
+    void this.#applyBase();
   }
 
   addPeer(key: string, tunnelInterface: string, config: BgpConfig): void {
     const routerId = config.peerAddress;
-    const adjRibIn = new AdjRibIn();
-    this.#peers.set(key, { config, interface: tunnelInterface, adjRibIn, routerId, cancelTableWait: undefined });
-    this.#announced.addPeer(key, config.maxPrefixes);
+    this.#peers.set(key, { config, interface: tunnelInterface, routerId, cancelTableWait: undefined });
+    this.#rib.addPeer(key, config.maxPrefixes);
   }
 
   removePeer(key: string): void {
     this.peerDown(key);
     this.#peers.delete(key);
-    this.#announced.removePeer(key);
+    this.#rib.removePeer(key);
   }
 
   peerUp(key: string, routerId: IpAddress): void {
@@ -136,43 +138,56 @@ export class Routing {
   /** The peer has told all it announces. */
   endOfRib(key: string): void {
     this.#peers.get(key)?.cancelTableWait?.();
-    this.#announced.tableComplete(key);
+    this.#rib.tableComplete(key);
     void this.#apply();
   }
 
+  /** One UPDATE: import policy, then the RIB. */
   update(key: string, announced: readonly BgpRoute[], withdrawn: readonly Prefix[]): void {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
+    this.#rib.withdraw(key, withdrawn.map(prefixKey));
     const receivedAt = this.#deps.clock.now();
-    for (const prefix of withdrawn) peer.adjRibIn.withdraw(prefix);
-    const received = announced.map(({ prefix, attributes }) => ({ prefix, attributes, receivedAt }));
-    this.#judge(key, peer, received, withdrawn);
+    const judge = this.#judgeOf(peer);
+    const share = new Sharing(key, peer);
+    const batches = new Map<Announcement<PathAttributes>, PrefixKey[]>();
+    for (const { prefix, attributes } of announced) {
+      const at = prefixKey(prefix);
+      const announcement = share.announcement({ attributes, receivedAt }, judge.objection(at, attributes));
+      const batch = batches.get(announcement);
+      if (batch === undefined) batches.set(announcement, [at]);
+      else batch.push(at);
+    }
+    for (const [announcement, prefixes] of batches) this.#rib.announce(key, prefixes, announcement);
     void this.#apply();
   }
 
   peerDown(key: string): void {
-    const peer = this.#peers.get(key);
-    peer?.adjRibIn.clear();
-    peer?.cancelTableWait?.();
-    this.#locRib.removePeer(key);
-    this.#announced.sessionLost(key);
+    this.#peers.get(key)?.cancelTableWait?.();
+    this.#rib.sessionLost(key);
     void this.#apply();
   }
 
   /** Undefined when there is no such peer. */
-  received(key: string): readonly ReceivedRoute[] | undefined {
-    return this.#peers.get(key)?.adjRibIn.routes();
+  received(key: string): readonly ReceivedRoute<PathAttributes>[] | undefined {
+    return this.#rib.received(key);
   }
 
   prefixCounts(key: string): { readonly received: number; readonly accepted: number } {
-    const adjRibIn = this.#peers.get(key)?.adjRibIn;
-    return { received: adjRibIn?.size ?? 0, accepted: adjRibIn?.accepted ?? 0 };
+    return this.#rib.counts(key);
   }
 
   /** What the kernel does not hold as wanted for one tunnel, first sentence. */
   problem(tunnelInterface: string): string | undefined {
     const own = this.#problems.find((problem) => (problem.interface ?? tunnelInterface) === tunnelInterface);
     return own?.message ?? (this.#passes > 0 ? 'routes are on their way into the kernel' : undefined);
+  }
+
+  /** Tells the plan of the routes that have changed since the last call. */
+  tellRoutes(): void {
+    this.#rib.drainChanges(({ key, multipath, announced }) =>
+      this.#deps.plan.setPaths(key, this.#interfaces(multipath), announced),
+    );
   }
 
   /** A result of a repair that nobody asked for. */
@@ -194,6 +209,11 @@ export class Routing {
     this.#note(await this.#deps.applier.clear());
   }
 
+  #applyBase(): Promise<void> {
+    this.#baseChanged = true;
+    return this.#apply();
+  }
+
   /** Changes of one turn of the event loop share one pass; a burst of UPDATEs must not cost one pass each. */
   #apply(): Promise<void> {
     this.#scheduled ??= this.#pass();
@@ -204,8 +224,16 @@ export class Routing {
     this.#passes++;
     await Promise.resolve(); // the rest of this turn's changes
     this.#scheduled = undefined;
-    if (!this.#closed) this.#note(await this.#deps.applier.apply(this.#fibInput()));
+    if (!this.#closed) this.#note(await this.#tell());
     this.#passes--;
+  }
+
+  #tell(): Promise<FibResult> {
+    const { plan, applier } = this.#deps;
+    if (!this.#baseChanged) return applier.routesChanged();
+    this.#baseChanged = false;
+    plan.setBase(this.#fibBase());
+    return applier.apply();
   }
 
   #change(tunnelInterface: string, change: Partial<FibTunnel>): void {
@@ -221,7 +249,7 @@ export class Routing {
     this.#problems = result.problems;
   }
 
-  #fibInput(): FibInput {
+  #fibBase(): FibBase {
     const tunnels = [...this.#tunnels.values()];
     const everywhere = tunnels.map((tunnel) => tunnel.interface);
     const statics = everywhere.length === 0 ? [] : this.#policy.statics;
@@ -230,46 +258,22 @@ export class Routing {
         .filter((tunnel) => tunnel.interfaceIndex !== NO_DEVICE)
         .map((tunnel) => ({ address: tunnel.localAddress, interface: tunnel.interface })),
       tunnels,
-      routes: [...statics.map((prefix) => ({ prefix, via: everywhere })), ...this.#learned()],
-      announced: this.#announced.prefixes(),
+      statics: statics.map((prefix) => ({ prefix, via: everywhere })),
       permits: this.#policy.permits,
     };
   }
 
-  /** Only what changed since the last pass is decided again. */
-  #learned(): FibRoute[] {
-    const { updated, removed } = this.#locRib.drainChanges();
-    for (const prefix of removed) this.#routes.delete(prefixKey(prefix));
-    for (const { prefix, multipath } of updated) {
-      const via = [...new Set(multipath.flatMap((path) => this.#peers.get(path.peer)?.interface ?? []))];
-      this.#routes.set(prefixKey(prefix), { prefix, via });
+  /** Where the paths lead; one path after another leads to the same places, so the last answer is kept. */
+  #interfaces(multipath: readonly RibPath[]): readonly string[] {
+    if (multipath !== this.#lastMultipath) {
+      this.#lastMultipath = multipath;
+      this.#lastInterfaces = multipath.flatMap((path) => this.#peers.get(path.peer)?.interface ?? []);
     }
-    return [...this.#routes.values()];
+    return this.#lastInterfaces;
   }
 
-  /** Import policy, then the decision process; `withdrawn` are gone from the Adj-RIB-In already. */
-  #judge(
-    key: string,
-    peer: Peer,
-    routes: readonly Omit<ReceivedRoute, 'verdict'>[],
-    withdrawn: readonly Prefix[],
-  ): void {
-    const policy = this.#importPolicy(peer.config);
-    const accepted: { readonly prefix: Prefix; readonly path: RibPath }[] = [];
-    const gone = [...withdrawn];
-    for (const { prefix, attributes, receivedAt } of routes) {
-      const route = { prefix, attributes };
-      const verdict = evaluateImport(route, policy);
-      peer.adjRibIn.announce(route, verdict, receivedAt);
-      if (verdict.accepted) accepted.push({ prefix, path: ribPath(key, peer, route) });
-      else gone.push(prefix);
-    }
-    this.#locRib.update(key, accepted, gone);
-    this.#announced.withdraw(key, gone);
-    this.#announced.announce(
-      key,
-      accepted.map(({ prefix }) => prefix),
-    );
+  #judgeOf({ config }: Peer): ImportJudge {
+    return new ImportJudge(this.#importPolicy(config));
   }
 
   #importPolicy(config: BgpConfig): ImportPolicy {
@@ -285,7 +289,37 @@ export class Routing {
   }
 }
 
-function ribPath(key: string, { config, routerId }: Peer, { attributes }: BgpRoute): RibPath {
+/** One announcement for all prefixes that came with the same attributes and were judged alike. */
+class Sharing {
+  readonly #key: string;
+  readonly #peer: Peer;
+  readonly #accepted = new Map<PathAttributes, Announcement<PathAttributes>>();
+  readonly #rejected = new Map<PathAttributes, Map<string, Announcement<PathAttributes>>>();
+
+  constructor(key: string, peer: Peer) {
+    this.#key = key;
+    this.#peer = peer;
+  }
+
+  announcement(
+    { attributes, receivedAt }: Pick<Announcement<PathAttributes>, 'attributes' | 'receivedAt'>,
+    rejected: string | undefined,
+  ): Announcement<PathAttributes> {
+    const known =
+      rejected === undefined ? this.#accepted.get(attributes) : this.#rejected.get(attributes)?.get(rejected);
+    if (known !== undefined) return known;
+    const path = rejected === undefined ? ribPath(this.#key, this.#peer, attributes) : undefined;
+    const made = { attributes, path, rejected, receivedAt };
+    if (rejected === undefined) this.#accepted.set(attributes, made);
+    else {
+      const reasons = this.#rejected.get(attributes) ?? new Map<string, Announcement<PathAttributes>>();
+      this.#rejected.set(attributes, reasons.set(rejected, made));
+    }
+    return made;
+  }
+}
+
+function ribPath(key: string, { config, routerId }: Peer, attributes: PathAttributes): RibPath {
   return {
     peer: key,
     nextHop: attributes.nextHop,

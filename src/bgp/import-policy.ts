@@ -4,12 +4,15 @@ import {
   formatPrefix,
   type IpAddress,
   type Prefix,
+  type PrefixKey,
   prefix,
   prefixContains,
   prefixesOverlap,
+  prefixKey,
+  prefixOfKey,
 } from '../lib/ip.ts';
 import { asPathHas, firstAs, formatAsPath } from './as-path.ts';
-import type { BgpRoute, PathAttributes } from './types.ts';
+import type { PathAttributes } from './types.ts';
 
 /** What a route must not do to be believed. Built by whoever knows the tunnels, WANs and LANs of this machine. */
 export interface ImportPolicy {
@@ -29,11 +32,6 @@ export interface ImportPolicy {
   readonly maxLength: number;
 }
 
-export type ImportVerdict =
-  | { readonly accepted: true }
-  /** `reason` completes "rejected: …". */
-  | { readonly accepted: false; readonly reason: string };
-
 /** Never unicast destinations beyond this machine and its links: RFC 6890, RFC 3927, RFC 5771. */
 const MARTIANS = [
   { prefix: prefix('0.0.0.0/8'), what: '"this network"' },
@@ -43,12 +41,74 @@ const MARTIANS = [
   { prefix: prefix('240.0.0.0/4'), what: 'reserved space' },
 ] as const;
 
-const ACCEPTED: ImportVerdict = { accepted: true };
+/** Import policy made ready for tables of 100,000 prefixes: the same route and policy give the same answer. */
+export class ImportJudge {
+  readonly #policy: ImportPolicy;
+  /** Martians first, then what the policy protects. */
+  readonly #guards: readonly Guard[];
+  /** The objection to the attributes that were asked for last: an UPDATE's prefixes share theirs. */
+  #last: { readonly attributes: PathAttributes; readonly objection: string | undefined } | undefined;
 
-/** Pure: the same route and policy give the same verdict. The first objection found is the reason. */
-export function evaluateImport(route: BgpRoute, policy: ImportPolicy): ImportVerdict {
-  const reason = pathObjection(route.attributes, policy) ?? prefixObjection(route.prefix, policy);
-  return reason === undefined ? ACCEPTED : { accepted: false, reason };
+  constructor(policy: ImportPolicy) {
+    this.#policy = policy;
+    this.#guards = [...MARTIANS.map(martian), ...policy.protected.map(protectedSpace)];
+  }
+
+  /** Why a route is rejected: the first objection found, which completes "rejected: …"; undefined when it is accepted. */
+  objection(key: PrefixKey, attributes: PathAttributes): string | undefined {
+    if (this.#last?.attributes !== attributes) {
+      this.#last = { attributes, objection: pathObjection(attributes, this.#policy) };
+    }
+    return this.#last.objection ?? this.#prefixObjection(key);
+  }
+
+  #prefixObjection(key: PrefixKey): string | undefined {
+    const { allowDefaultRoute, minLength, maxLength } = this.#policy;
+    const length = typeof key === 'number' ? key % 64 : prefixOfKey(key).length;
+    if (length === 0) {
+      return allowDefaultRoute ? undefined : 'a default route is not expected from this forwarding profile';
+    }
+    const guard = this.#guards.find((each) => each.hits(key));
+    if (guard?.kind === 'martian') return guard.reason(key);
+    if (length < minLength) return `shorter than the /${minLength} allowed`;
+    if (length > maxLength) return `longer than the /${maxLength} allowed`;
+    return guard?.reason(key);
+  }
+}
+
+/** Address space that learned routes keep out of. */
+interface Guard {
+  readonly kind: 'martian' | 'protected';
+  hits(key: PrefixKey): boolean;
+  reason(key: PrefixKey): string;
+}
+
+function martian({ prefix: space, what }: { readonly prefix: Prefix; readonly what: string }): Guard {
+  const reason = `${what} (${formatPrefix(space)}) is never routed`;
+  return { kind: 'martian', hits: matcher(space, (length) => length >= space.length), reason: () => reason };
+}
+
+function protectedSpace({ prefix: space, what }: { readonly prefix: Prefix; readonly what: string }): Guard {
+  const reason = (key: PrefixKey) => `${prefixContains(prefixOfKey(key), space) ? 'covers' : 'lies within'} ${what}`;
+  return { kind: 'protected', hits: matcher(space, () => true), reason };
+}
+
+/** Whether a prefix of a length that `fits` overlaps `space`; by numbers for IPv4. */
+function matcher(space: Prefix, fits: (length: number) => boolean): Guard['hits'] {
+  if (space.address.family === 6) {
+    return (key) => {
+      if (typeof key === 'number') return false;
+      const candidate = prefixOfKey(key);
+      return fits(candidate.length) && prefixesOverlap(space, candidate);
+    };
+  }
+  const network = Math.floor(Number(prefixKey(space)) / 64);
+  return (key) => {
+    if (typeof key === 'string') return false;
+    const length = key % 64;
+    const mask = Math.min(length, space.length) === 0 ? 0 : -1 << (32 - Math.min(length, space.length));
+    return fits(length) && ((Math.floor(key / 64) ^ network) & mask) === 0;
+  };
 }
 
 function pathObjection({ asPath, nextHop }: PathAttributes, policy: ImportPolicy): string | undefined {
@@ -60,17 +120,4 @@ function pathObjection({ asPath, nextHop }: PathAttributes, policy: ImportPolicy
     return `AS path "${formatAsPath(asPath)}" does not start with the neighbor's AS ${policy.remoteAs}`;
   }
   return equalIp(nextHop, policy.localAddress) ? `next hop ${formatIp(nextHop)} is our own address` : undefined;
-}
-
-function prefixObjection(candidate: Prefix, policy: ImportPolicy): string | undefined {
-  if (candidate.length === 0) {
-    return policy.allowDefaultRoute ? undefined : 'a default route is not expected from this forwarding profile';
-  }
-  const martian = MARTIANS.find((each) => prefixContains(each.prefix, candidate));
-  if (martian !== undefined) return `${martian.what} (${formatPrefix(martian.prefix)}) is never routed`;
-  if (candidate.length < policy.minLength) return `shorter than the /${policy.minLength} allowed`;
-  if (candidate.length > policy.maxLength) return `longer than the /${policy.maxLength} allowed`;
-  const hit = policy.protected.find((each) => prefixesOverlap(each.prefix, candidate));
-  if (hit === undefined) return undefined;
-  return `${prefixContains(candidate, hit.prefix) ? 'covers' : 'lies within'} ${hit.what}`;
 }

@@ -23,6 +23,7 @@ export interface FibTunnel {
   readonly bgpPeers: readonly IpAddress[];
 }
 
+/** A prefix that leads into tunnels whatever BGP says. */
 export interface FibRoute {
   readonly prefix: Prefix;
   /** Interfaces of the equal paths; order does not matter. Empty is not allowed. */
@@ -45,28 +46,27 @@ export interface FibPermit {
   readonly use: 'tunnels-only' | 'tunnels-first' | 'wan';
 }
 
-/** Everything the kernel should hold of ours; `desired()` builds the objects from it. */
-export interface FibInput {
+/** What the kernel should hold of ours beside the learned routes. */
+export interface FibBase {
   readonly bgpLocalAddresses: readonly { readonly address: IpAddress; readonly interface: string }[];
   readonly tunnels: readonly FibTunnel[];
-  readonly routes: readonly FibRoute[];
-  /** What the peers announced and nobody took back, also while no session and no tunnel is up. */
-  readonly announced: readonly Prefix[];
+  readonly statics: readonly FibRoute[];
   readonly permits: readonly FibPermit[];
+}
+
+/** Where a route leads. */
+export interface Target {
+  /** Id of a nexthop or group. `blackhole` needs no nexthop and no device: it drops, and stays when they go. */
+  readonly nexthop: number | 'blackhole';
+  /** Preferred source of our own packets. */
+  readonly source: IpAddress | undefined;
 }
 
 export type KernelObject =
   | { readonly kind: 'address'; readonly address: IpAddress; readonly interfaceIndex: number }
   | { readonly kind: 'nexthop'; readonly id: number; readonly interfaceIndex: number }
   | { readonly kind: 'nexthop-group'; readonly id: number; readonly members: readonly number[] }
-  | {
-      readonly kind: 'route';
-      readonly prefix: Prefix;
-      readonly table: number;
-      /** Id of a nexthop or group. `blackhole` needs no nexthop and no device: it drops, and stays when they go. */
-      readonly nexthop: number | 'blackhole';
-      readonly source: IpAddress | undefined;
-    }
+  | (Target & { readonly kind: 'route'; readonly prefix: Prefix; readonly table: number })
   | {
       readonly kind: 'rule';
       readonly priority: number;
@@ -79,3 +79,8 @@ export type KernelObject =
     };
 
 export type KernelChange = { readonly op: 'add' | 'replace' | 'delete'; readonly object: KernelObject };
+
+export type Of<Kind extends KernelObject['kind']> = Extract<KernelObject, { kind: Kind }>;
+export type KernelRoute = Of<'route'>;
+/** Few, whatever the number of routes. */
+export type FixedObject = Exclude<KernelObject, { kind: 'route' }>;

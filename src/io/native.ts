@@ -10,9 +10,15 @@ export interface NativeAddon {
   openTunnel(options: NativeTunnelOptions, onEvent: (event: NativeTunnelEvent) => void): NativeTunnel;
   /**
    * An AF_NETLINK socket on the event loop; `onMessage` gets each datagram received (copied). An empty one means that
-   * the kernel dropped messages (ENOBUFS). `groups` are group numbers, not masks.
+   * the kernel dropped messages (ENOBUFS). `groups` are group numbers, not masks. What requests of the socket with the
+   * port id `deafTo` cause is not told.
    */
-  openNetlink(protocol: number, groups: readonly number[], onMessage: (datagram: Uint8Array) => void): NativeSocket;
+  openNetlink(
+    protocol: number,
+    groups: readonly number[],
+    onMessage: (datagram: Uint8Array) => void,
+    deafTo?: number,
+  ): NativeNetlink;
   /** A bound, configured, unconnected TCP socket for `new net.Socket({ fd })` or, with `listen`, for `server.listen({ fd })`. */
   openTcp(options: NativeTcpOptions): number;
   /** A raw IPv4 socket of `protocol` (1 = ICMP) on the event loop; datagrams arrive with their IP header. */
@@ -178,7 +184,9 @@ export interface NativeCapturedPacket {
   readonly remoteAddress?: Uint8Array;
 }
 
-export interface NativeSocket {
+export interface NativeNetlink {
+  /** Port id (nl_pid). */
+  readonly port: number;
   send(datagram: Uint8Array): void;
   close(): void;
 }

@@ -1,7 +1,7 @@
 import { getSystemErrorName } from 'node:util';
 import { Reader, Writer } from '../lib/bytes.ts';
 import { host16, host32, type NetlinkMessage, readAttributes } from '../lib/netlink.ts';
-import type { NativeAddon, NativeSocket } from './native.ts';
+import type { NativeAddon, NativeNetlink } from './native.ts';
 
 const HEADER = 16;
 const NLMSG_NOOP = 1;
@@ -58,22 +58,35 @@ export interface NetlinkFrame extends NetlinkMessage {
 }
 
 interface Pending {
-  readonly answers: NetlinkMessage[];
+  readonly onAnswer: (answer: NetlinkMessage) => void;
   interrupted: boolean;
   readonly settle: (refusal: NetlinkRefusal | undefined) => void;
   readonly fail: (error: Error) => void;
 }
 
+/** How a request ended. */
+interface Settled {
+  readonly refusal: NetlinkRefusal | undefined;
+  readonly interrupted: boolean;
+}
+
+/** Requests that were sent together: refusals come one by one, one acknowledgement at the end. */
+interface Burst {
+  readonly firstSequence: number;
+  readonly refusals: (NetlinkRefusal | undefined)[];
+}
+
 /**
  * Requests, dumps and notifications of one netlink protocol at the message level; what is inside the payloads is the
- * caller's. Notifications have a socket of their own: the kernel stamps those that a request caused with that request's
- * number, so on one socket they could pass for answers.
+ * caller's. Notifications have a socket of their own, which is told nothing of what requests of this object cause: the answers
+ * tell.
  */
 export class NetlinkSocket {
-  readonly #requests: NativeSocket;
-  readonly #events: NativeSocket | undefined;
+  readonly #requests: NativeNetlink;
+  readonly #events: NativeNetlink | undefined;
   readonly #options: NetlinkOptions;
   readonly #pending = new Map<number, Pending>();
+  readonly #bursts = new Set<Burst>();
   #sequence = 0;
   /** Settles, never rejects, when the dump before has ended. */
   #lastDump: Promise<unknown> = Promise.resolve();
@@ -85,7 +98,12 @@ export class NetlinkSocket {
     try {
       const { groups = [] } = options;
       if (groups.length > 0)
-        this.#events = addon.openNetlink(options.protocol, groups, (datagram) => this.#onEvent(datagram));
+        this.#events = addon.openNetlink(
+          options.protocol,
+          groups,
+          (datagram) => this.#onEvent(datagram),
+          this.#requests.port,
+        );
     } catch (error) {
       this.#requests.close();
       throw error;
@@ -94,30 +112,42 @@ export class NetlinkSocket {
 
   /** One request; resolves with what the kernel sent before its acknowledgement, rejects with `NetlinkError`. */
   async request(message: NetlinkMessage): Promise<readonly NetlinkMessage[]> {
-    const sequence = this.#nextSequence();
-    const answer = this.#expect(sequence);
-    this.#send([{ ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_ACK, sequence }]);
-    const { answers, refusal } = await answer;
+    const frame = this.#acknowledged(message);
+    const answers: NetlinkMessage[] = [];
+    const settled = this.#expect(frame.sequence, (answer) => answers.push(answer));
+    this.#send([frame]);
+    const { refusal } = await settled;
     if (refusal !== undefined) throw new NetlinkError(refusal);
     return answers;
   }
 
-  /** All objects of a kind. The kernel takes one dump at a time on a socket (EBUSY otherwise), so they queue here. */
-  dump(message: NetlinkMessage): Promise<readonly NetlinkMessage[]> {
-    const answers = this.#lastDump.then(() => this.#dump(message));
-    this.#lastDump = answers.catch(() => undefined);
+  /** All objects of a kind. */
+  async dump(message: NetlinkMessage): Promise<readonly NetlinkMessage[]> {
+    let answers: NetlinkMessage[] = [];
+    await this.dumpEach(message, () => {
+      answers = [];
+      return (answer) => answers.push(answer);
+    });
     return answers;
   }
 
-  /** Sends requests in order without waiting between them; the kernel's answer to each, undefined = done. */
+  /**
+   * Gives each object of a kind to the function that `begin` makes; anew when changes disturbed the dump. The kernel takes
+   * one dump at a time on a socket (EBUSY otherwise), so they queue here.
+   */
+  dumpEach(message: NetlinkMessage, begin: () => (answer: NetlinkMessage) => void): Promise<void> {
+    const done = this.#lastDump.then(() => this.#dump(message, begin));
+    this.#lastDump = done.catch(() => undefined);
+    return done;
+  }
+
+  /**
+   * Sends requests in order without waiting between them; the kernel's answer to each, undefined = done. Only the last of
+   * each datagram is acknowledged: the kernel goes through them in order and tells of errors unasked.
+   */
   async batch(messages: readonly NetlinkMessage[]): Promise<readonly (NetlinkRefusal | undefined)[]> {
     const results: (NetlinkRefusal | undefined)[] = [];
-    for (const chunk of chunks(messages)) {
-      const frames = chunk.map((message) => this.#acknowledged(message));
-      const answers = Promise.all(frames.map(({ sequence }) => this.#expect(sequence)));
-      this.#send(frames);
-      for (const { refusal } of await answers) results.push(refusal);
-    }
+    for (const chunk of chunks(messages)) for (const refusal of await this.#burst(chunk)) results.push(refusal);
     return results;
   }
 
@@ -152,15 +182,35 @@ export class NetlinkSocket {
     this.#failAll(new NetlinkError({ code: 'ECANCELED', detail: 'the netlink socket was closed' }));
   }
 
-  /** A dump that changes disturbed is taken again. */
-  async #dump(message: NetlinkMessage): Promise<readonly NetlinkMessage[]> {
+  async #burst(messages: readonly NetlinkMessage[]): Promise<readonly (NetlinkRefusal | undefined)[]> {
+    if (this.#sequence + messages.length > 0xffff_ffff) this.#sequence = 0; // a burst's numbers are in a row
+    const frames = messages.map((message, i) =>
+      i === messages.length - 1
+        ? this.#acknowledged(message)
+        : { ...message, flags: message.flags | NLM_F_REQUEST, sequence: this.#nextSequence() },
+    );
+    const [first, last] = [frames[0], frames.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    const burst: Burst = { firstSequence: first.sequence, refusals: new Array(messages.length) };
+    this.#bursts.add(burst);
+    try {
+      const settled = this.#expect(last.sequence);
+      this.#send(frames);
+      burst.refusals[messages.length - 1] = (await settled).refusal;
+      return burst.refusals;
+    } finally {
+      this.#bursts.delete(burst);
+    }
+  }
+
+  async #dump(message: NetlinkMessage, begin: () => (answer: NetlinkMessage) => void): Promise<void> {
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
       const sequence = this.#nextSequence();
-      const answer = this.#expect(sequence);
+      const settled = this.#expect(sequence, begin());
       this.#send([{ ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_DUMP, sequence }]);
-      const { answers, refusal, interrupted } = await answer;
+      const { refusal, interrupted } = await settled;
       if (refusal !== undefined) throw new NetlinkError(refusal);
-      if (!interrupted) return answers;
+      if (!interrupted) return;
     }
     throw new NetlinkError({ code: 'EINTR', detail: `the state changed during each of ${DUMP_ATTEMPTS} dumps` });
   }
@@ -175,16 +225,14 @@ export class NetlinkSocket {
     return this.#sequence;
   }
 
-  #expect(
-    sequence: number,
-  ): Promise<Pick<Pending, 'answers' | 'interrupted'> & { refusal: NetlinkRefusal | undefined }> {
+  #expect(sequence: number, onAnswer: (answer: NetlinkMessage) => void = ignore): Promise<Settled> {
     return new Promise((resolve, reject) => {
       const pending: Pending = {
-        answers: [],
+        onAnswer,
         interrupted: false,
         settle: (refusal) => {
           this.#pending.delete(sequence);
-          resolve({ answers: pending.answers, interrupted: pending.interrupted, refusal });
+          resolve({ interrupted: pending.interrupted, refusal });
         },
         fail: reject,
       };
@@ -211,10 +259,32 @@ export class NetlinkSocket {
     }
     for (const frame of decodeFrames(datagram)) {
       const pending = this.#pending.get(frame.sequence);
-      if (pending === undefined) continue; // the answer to something given up
+      if (pending === undefined) {
+        this.#noteRefusal(frame);
+        continue;
+      }
       if ((frame.flags & NLM_F_DUMP_INTR) !== 0) pending.interrupted = true;
       if (frame.type === NLMSG_ERROR || frame.type === NLMSG_DONE) pending.settle(decodeRefusal(frame));
-      else if (frame.type !== NLMSG_NOOP) pending.answers.push(frame);
+      else if (frame.type !== NLMSG_NOOP) this.#deliver(pending, frame);
+    }
+  }
+
+  /** Of a request within a burst; the answer to something given up is nobody's. */
+  #noteRefusal(frame: NetlinkFrame): void {
+    if (frame.type !== NLMSG_ERROR) return;
+    for (const { firstSequence, refusals } of this.#bursts) {
+      const i = frame.sequence - firstSequence;
+      if (i >= 0 && i < refusals.length) refusals[i] = decodeRefusal(frame);
+    }
+  }
+
+  /** What the receiver throws is its request's failure. */
+  #deliver(pending: Pending, frame: NetlinkFrame): void {
+    try {
+      pending.onAnswer(frame);
+    } catch (error) {
+      this.#pending.delete(frame.sequence);
+      pending.fail(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
@@ -299,6 +369,10 @@ function* chunks(messages: readonly NetlinkMessage[]): Generator<NetlinkMessage[
     octets += size;
   }
   if (chunk.length > 0) yield chunk;
+}
+
+function ignore(): void {
+  // an answer nobody asked for
 }
 
 const padded = (length: number): number => (length + 3) & ~3;

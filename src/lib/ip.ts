@@ -82,10 +82,20 @@ export function formatPrefix(p: Prefix): string {
 }
 
 /** Key for big tables: cheaper than the text. A number for IPv4 (address and length, below 2^38), the text for IPv6. */
-export function prefixKey(p: Prefix): number | string {
+export type PrefixKey = number | string;
+
+export function prefixKey(p: Prefix): PrefixKey {
   if (p.address.family === 6) return formatPrefix(p);
   const [a = 0, b = 0, c = 0, d = 0] = p.address.bytes;
   return (((a * 256 + b) * 256 + c) * 256 + d) * 64 + p.length;
+}
+
+/** The prefix that has this key. */
+export function prefixOfKey(key: PrefixKey): Prefix {
+  if (typeof key === 'string') return prefix(key);
+  const address = Math.floor(key / 64);
+  const bytes = Uint8Array.of(address >>> 24, address >>> 16, address >>> 8, address);
+  return { address: { family: 4, bytes }, length: key % 64 };
 }
 
 export function prefixContains(outer: Prefix, inner: Prefix): boolean {

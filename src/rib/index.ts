@@ -1,3 +1,2 @@
-export { AnnouncedPrefixes } from './announced-prefixes.ts';
-export { LocRib } from './loc-rib.ts';
+export { Rib } from './rib.ts';
 export type * from './types.ts';

@@ -1,6 +1,7 @@
-import type { IpAddress, Prefix } from '../lib/ip.ts';
+import type { IpAddress, Prefix, PrefixKey } from '../lib/ip.ts';
+import type { Instant } from '../lib/time.ts';
 
-/** What best path needs of one path of one prefix; a subset of BGP's path attributes. */
+/** What best path needs of one path; a subset of BGP's path attributes. Shared by the prefixes of an UPDATE. */
 export interface RibPath {
   /** Which Adj-RIB-In: one per BGP session. */
   readonly peer: string;
@@ -13,6 +14,30 @@ export interface RibPath {
   readonly med: number;
   readonly peerRouterId: IpAddress;
   readonly peerAddress: IpAddress;
+}
+
+/** What a peer said of some prefixes in one UPDATE, and what import policy made of it. */
+export interface Announcement<Attributes> {
+  /** The caller's own; kept to be shown and judged again. */
+  readonly attributes: Attributes;
+  /** The path that the prefixes get; undefined when policy rejected them. */
+  readonly path: RibPath | undefined;
+  /** Why they were rejected; completes "rejected: …". */
+  readonly rejected: string | undefined;
+  readonly receivedAt: Instant;
+}
+
+export interface ReceivedRoute<Attributes> extends Announcement<Attributes> {
+  readonly prefix: Prefix;
+}
+
+/** What became of one prefix. */
+export interface PrefixChange {
+  readonly key: PrefixKey;
+  /** Best first; empty: there is no path. */
+  readonly multipath: readonly RibPath[];
+  /** Some peer has announced it, in this session or an earlier one, and nobody took it back. */
+  readonly announced: boolean;
 }
 
 export interface RibEntry {

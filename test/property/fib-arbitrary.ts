@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import type { FibInput } from '../../src/fib/types.ts';
 import { type IpAddress, ipFromBytes, maskedPrefix, type Prefix } from '../../src/lib/ip.ts';
+import type { FibInput } from '../unit/fib/fib-plan.ts';
 
 const TUNNELS = 4;
 

@@ -1,27 +1,26 @@
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
-import { desired } from '../../src/fib/desired.ts';
-import { diff } from '../../src/fib/diff.ts';
 import { formatObjects } from '../../src/fib/format.ts';
-import type { FibInput, KernelObject } from '../../src/fib/types.ts';
+import type { KernelObject } from '../../src/fib/types.ts';
+import { changesBetween, desired, type FibInput } from '../unit/fib/fib-plan.ts';
 import { fibInputArb } from './fib-arbitrary.ts';
 import { KernelModel } from './fib-kernel-model.ts';
 
 describe('fib diff', () => {
   test.prop([fibInputArb, fibInputArb])('applied to a kernel that holds a, gives b', (a, b) => {
     const kernel = new KernelModel(desired(a));
-    for (const change of diff(kernel.objects(), desired(b))) kernel.apply(change);
+    for (const change of changesBetween(kernel.objects(), desired(b))) kernel.apply(change);
     expect(lines(kernel.objects())).toEqual(lines(desired(b)));
   });
 
   test.prop([fibInputArb])('of a and a is empty', (a) => {
-    expect(diff(desired(a), desired(a))).toEqual([]);
+    expect(changesBetween(desired(a), desired(a))).toEqual([]);
   });
 
   test.prop([fibInputArb, fibInputArb])('leaves nothing when nothing is wanted', (a, b) => {
     const kernel = new KernelModel(desired(a));
-    for (const change of diff(kernel.objects(), desired(b))) kernel.apply(change);
-    for (const change of diff(kernel.objects(), [])) kernel.apply(change);
+    for (const change of changesBetween(kernel.objects(), desired(b))) kernel.apply(change);
+    for (const change of changesBetween(kernel.objects(), [])) kernel.apply(change);
     expect(kernel.objects()).toEqual([]);
   });
 
@@ -33,7 +32,7 @@ describe('fib diff', () => {
         const object = kernel.objects()[at];
         if (object !== undefined && object.kind !== 'address') kernel.apply({ op: 'delete', object });
       }
-      for (const change of diff(kernel.objects(), desired(a))) kernel.apply(change);
+      for (const change of changesBetween(kernel.objects(), desired(a))) kernel.apply(change);
       expect(lines(kernel.objects())).toEqual(lines(desired(a)));
     },
   );

@@ -15,7 +15,7 @@ export function neighborViews(agent: Agent): NeighborView[] {
 export function receivedView(agent: Agent, peer: string): ReceivedPrefixView[] | undefined {
   const rows = agent.routing.received(peer);
   const now = agent.now();
-  return rows?.map(({ prefix, attributes, verdict, receivedAt }) => ({
+  return rows?.map(({ prefix, attributes, rejected, receivedAt }) => ({
     prefix: formatPrefix(prefix),
     next_hop: formatIp(attributes.nextHop),
     as_path: formatAsPath(attributes.asPath),
@@ -24,8 +24,8 @@ export function receivedView(agent: Agent, peer: string): ReceivedPrefixView[] |
     local_pref: attributes.localPref ?? null,
     communities: attributes.communities.map((value) => `${value >>> 16}:${value & 0xffff}`),
     large_communities: attributes.largeCommunities.map((parts) => parts.join(':')),
-    accepted: verdict.accepted,
-    reject_reason: verdict.accepted ? null : verdict.reason,
+    accepted: rejected === undefined,
+    reject_reason: rejected ?? null,
     age_s: Math.floor(elapsedMs(receivedAt, now) / 1000),
   }));
 }

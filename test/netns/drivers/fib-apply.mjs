@@ -4,13 +4,13 @@
  */
 import { createInterface } from 'node:readline';
 import { FibApplier } from '../../../dist/agent/fib-applier.js';
-import { formatObject } from '../../../dist/fib/format.js';
+import { FibPlan } from '../../../dist/fib/plan.js';
 import { WATCHED_GROUPS } from '../../../dist/fib/wire/watch.js';
 import { loadAddon } from '../../../dist/io/addon.js';
 import { systemClock } from '../../../dist/io/clock.js';
 import { readLinks } from '../../../dist/io/links.js';
 import { NetlinkSocket } from '../../../dist/io/netlink.js';
-import { formatIp, ip, prefix } from '../../../dist/lib/ip.js';
+import { formatIp, ip, prefix, prefixKey } from '../../../dist/lib/ip.js';
 
 const NETLINK_ROUTE = 0;
 const netlink = new NetlinkSocket(loadAddon(), {
@@ -19,12 +19,28 @@ const netlink = new NetlinkSocket(loadAddon(), {
   onNotification: (message) => applier.notified(message),
   onOverrun: () => applier.resync(),
 });
-const applier = new FibApplier({ netlink, clock: systemClock, onBackground: (background) => answer({ background }) });
+const plan = new FibPlan();
+let learned = new Map();
+const applier = new FibApplier({
+  netlink,
+  clock: systemClock,
+  plan,
+  prepare: tell,
+  onBackground: (background) => answer({ background }),
+});
 
 const COMMANDS = {
-  apply: async (command) => applier.apply(inputOf(command, await indexes())),
+  apply: async (command) => {
+    learned = learnedOf(command);
+    plan.setBase(baseOf(command, await indexes()));
+    return applier.apply();
+  },
+  routes: (command) => {
+    learned = learnedOf(command);
+    return applier.routesChanged();
+  },
   clear: () => applier.clear(),
-  observe: async () => (await applier.observe()).map((object) => formatObject(object)),
+  counters: () => applier.counters(),
   links: async () => {
     const links = await readLinks((request) => netlink.dump(request));
     return links.map((link) => ({
@@ -51,11 +67,31 @@ async function indexes() {
   return new Map(links.map(({ name, index }) => [name, index]));
 }
 
+/** The plan gets the routes of the last command, and loses all others. */
+function tell() {
+  for (const key of [...plan.keys()]) if (!learned.has(key)) plan.setPaths(key, [], false);
+  for (const [key, { via, announced }] of learned) plan.setPaths(key, via, announced);
+}
+
 /**
- * `{ up: [...], down: [...], routes: { "52.96.0.0/14": ["tw0", "tw1"] }, announced: ["52.96.0.0/14"],
- * permits: [[source, use, destination]] }` of two zones.
+ * `{ routes: { "52.96.0.0/14": ["tw0", "tw1"] }, announced: ["52.96.0.0/14"], many: [count, ["tw0", "tw1"]] }`; `many` are
+ * /24 from 20.0.0.0 up.
  */
-function inputOf({ up = [], down = [], routes = {}, announced = [], permits = [] }, index) {
+function learnedOf({ routes = {}, announced = [], many = [0, []] }) {
+  const map = new Map();
+  const [count, everywhere] = many;
+  for (let i = 0; i < count; i++) {
+    map.set(((20 << 24) + i * 256) * 64 + 24, { via: everywhere, announced: false });
+  }
+  for (const text of announced) map.set(prefixKey(prefix(text)), { via: [], announced: true });
+  for (const [text, via] of Object.entries(routes)) {
+    map.set(prefixKey(prefix(text)), { via, announced: announced.includes(text) });
+  }
+  return map;
+}
+
+/** `{ up: [...], down: [...], permits: [[source, use, destination]] }` of two zones. */
+function baseOf({ up = [], down = [], permits = [] }, index) {
   const tunnel = (name, isUp) => ({
     interface: name,
     interfaceIndex: index.get(name) ?? 0,
@@ -66,8 +102,7 @@ function inputOf({ up = [], down = [], routes = {}, announced = [], permits = []
   return {
     bgpLocalAddresses: tunnels.map((each) => ({ address: ip('169.254.21.1'), interface: each.interface })),
     tunnels,
-    routes: Object.entries(routes).map(([text, via]) => ({ prefix: prefix(text), via })),
-    announced: announced.map(prefix),
+    statics: [],
     permits: permits.map(([source, use, destination]) => ({
       source: prefix(source),
       interface: undefined,

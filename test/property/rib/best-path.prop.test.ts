@@ -1,9 +1,10 @@
 import { fc, test } from '@fast-check/vitest';
 import { expect } from 'vitest';
-import { formatPrefix, ipFromBytes, type Prefix, prefix } from '../../../src/lib/ip.ts';
+import { formatPrefix, ipFromBytes, type Prefix, prefix, prefixKey } from '../../../src/lib/ip.ts';
+import { instant } from '../../../src/lib/time.ts';
 import { selectPaths } from '../../../src/rib/best-path.ts';
-import { LocRib } from '../../../src/rib/loc-rib.ts';
 import type { RibPath } from '../../../src/rib/types.ts';
+import { RibDriver } from '../../unit/rib/rib-driver.ts';
 
 /** Few values, so that ties at every step are common. */
 const address = fc.integer({ min: 1, max: 3 }).map((last) => ipFromBytes(Uint8Array.of(192, 0, 2, last)));
@@ -51,58 +52,101 @@ test.prop([paths])('agrees with a path-by-path reading of RFC 4271 §9.1.2.2', (
 });
 
 const PREFIXES = ['10.0.0.0/8', '10.0.0.0/9', '192.0.2.0/24'].map((text) => prefix(text));
+const EVENTS = ['lost', 'complete', 'replaced'] as const;
 const step = fc.oneof(
-  fc.record({ peer: fc.constantFrom(...PEERS), remove: fc.constant(true) }),
+  fc.record({ peer: fc.constantFrom(...PEERS), event: fc.constantFrom(...EVENTS) }),
   fc.record({
     peer: fc.constantFrom(...PEERS),
     prefix: fc.constantFrom(...PREFIXES),
-    path: fc.option(path('any'), { nil: undefined }),
-    remove: fc.constant(false as const),
+    said: fc.oneof(path('any'), fc.constantFrom('withdrawn' as const, 'rejected' as const)),
   }),
 );
 
-test.prop([fc.array(step, { maxLength: 40 })])(
-  'LocRib is what a plain table of peer and prefix gives, and its changes rebuild it',
+test.prop([fc.array(step, { maxLength: 60 })])(
+  'the Rib is what plain tables of peer and prefix give, and its changes rebuild it',
   (steps) => {
-    const rib = new LocRib();
-    const model = new Map<string, RibPath>();
-    const follower = new Map<string, readonly RibPath[]>();
+    const driver = new RibDriver(...PEERS);
+    const model = new PlainRib();
     for (const each of steps) {
-      if (!('prefix' in each)) {
-        rib.removePeer(each.peer);
-        for (const key of [...model.keys()]) if (key.startsWith(`${each.peer} `)) model.delete(key);
-      } else apply(rib, model, each.peer, each.prefix, each.path);
-      const { updated, removed } = rib.drainChanges();
-      for (const entry of updated) follower.set(formatPrefix(entry.prefix), entry.multipath);
-      for (const gone of removed) follower.delete(formatPrefix(gone));
+      if ('event' in each) happen(driver, model, each.peer, each.event);
+      else say(driver, model, each.peer, each.prefix, each.said);
+      const held = driver.held();
+      expect(held).toEqual(model.announced());
+      expect(driver.paths).toEqual(model.chosen());
     }
-    const expected = new Map<string, readonly RibPath[]>();
-    for (const each of PREFIXES) {
-      const left = [...model].filter(([key]) => key.endsWith(` ${formatPrefix(each)}`)).map(([, value]) => value);
-      if (left.length > 0) expected.set(formatPrefix(each), selectPaths(left).multipath);
-    }
-    expect(new Map(rib.entries().map((entry) => [formatPrefix(entry.prefix), entry.multipath]))).toEqual(expected);
-    expect(follower).toEqual(expected);
+    expect(new Map(driver.rib.entries().map((entry) => [formatPrefix(entry.prefix), entry.multipath]))).toEqual(
+      model.chosen(),
+    );
+    for (const peer of PEERS) expect(driver.rib.counts(peer).accepted).toBe(model.live(peer).length);
   },
 );
 
 // helpers
 
-function apply(
-  rib: LocRib,
-  model: Map<string, RibPath>,
-  peer: string,
-  target: Prefix,
-  offered: RibPath | undefined,
-): void {
-  const key = `${peer} ${formatPrefix(target)}`;
-  if (offered === undefined) {
-    rib.update(peer, [], [target]);
-    model.delete(key);
-  } else {
-    const own = { ...offered, peer };
-    rib.update(peer, [{ prefix: target, path: own }], []);
-    model.set(key, own);
+function happen(driver: RibDriver, model: PlainRib, peer: string, event: (typeof EVENTS)[number]): void {
+  if (event === 'lost') driver.rib.sessionLost(peer);
+  else if (event === 'complete') driver.rib.tableComplete(peer);
+  else {
+    driver.rib.removePeer(peer);
+    driver.rib.addPeer(peer, 10);
+  }
+  model.happen(peer, event);
+}
+
+function say(driver: RibDriver, model: PlainRib, peer: string, to: Prefix, said: RibPath | 'withdrawn' | 'rejected') {
+  const own = typeof said === 'string' ? undefined : { ...said, peer };
+  if (said === 'withdrawn') driver.withdraw(peer, [to]);
+  else driver.rib.announce(peer, [prefixKey(to)], announcement(own));
+  model.say(peer, formatPrefix(to), own);
+}
+
+const announcement = (own: RibPath | undefined) => ({
+  attributes: '',
+  path: own,
+  rejected: own === undefined ? 'no' : undefined,
+  receivedAt: instant(0),
+});
+
+/** The rules of the Rib's docstring, one list entry per peer and prefix. */
+class PlainRib {
+  /** `live`: said in the running session. Ownerless ones have no peer. */
+  #said: { peer: string | undefined; prefix: string; path: RibPath; live: boolean }[] = [];
+  readonly #complete = new Set<string>();
+
+  say(peer: string, to: string, own: RibPath | undefined): void {
+    this.#said = this.#said.filter((each) => each.peer !== peer || each.prefix !== to);
+    if (own !== undefined) this.#said.push({ peer, prefix: to, path: own, live: true });
+    this.#sweep();
+  }
+  happen(peer: string, event: (typeof EVENTS)[number]): void {
+    if (event === 'complete') {
+      this.#complete.add(peer);
+      this.#said = this.#said.filter((each) => each.peer !== peer || each.live);
+    } else {
+      this.#complete.delete(peer);
+      const owner = event === 'lost' ? peer : undefined;
+      this.#said = this.#said.map((each) => (each.peer === peer ? { ...each, peer: owner, live: false } : each));
+    }
+    this.#sweep();
+  }
+  live(peer: string): RibPath[] {
+    return this.#said.filter((each) => each.peer === peer && each.live).map((each) => each.path);
+  }
+  announced(): string[] {
+    return [...new Set(this.#said.map((each) => each.prefix))].sort();
+  }
+  chosen(): Map<string, readonly RibPath[]> {
+    const chosen = new Map<string, readonly RibPath[]>();
+    for (const to of this.announced()) {
+      const paths = this.#said.filter((each) => each.prefix === to && each.live).map((each) => each.path);
+      if (paths.length > 0) chosen.set(to, selectPaths(paths).multipath);
+    }
+    return chosen;
+  }
+  #sweep(): void {
+    if (PEERS.every((peer) => this.#complete.has(peer))) {
+      this.#said = this.#said.filter((each) => each.peer !== undefined);
+    }
   }
 }
 

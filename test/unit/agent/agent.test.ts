@@ -54,7 +54,7 @@ describe('Agent', () => {
     world.wans.set('eth0', ip('20.20.33.1'));
     await world.seconds(3);
     const route = world.routing.received('169.254.22.2');
-    expect(route?.map(({ verdict }) => verdict.accepted)).toEqual([true]);
+    expect(route?.map(({ rejected }) => rejected)).toEqual([undefined]);
     // 20.20.32.0/19 would hold our own address: it would draw the tunnel into itself
     expect(world.routes.join()).not.toContain('20.20.32.0/19');
   });

@@ -36,7 +36,7 @@ export class BranchWorld {
   readonly kernel = new FakeKernel();
   readonly log = new EventLog(() => this.clock.wall());
   readonly alarms = new Alarms(() => this.clock.wall());
-  readonly routing = new Routing({ clock: this.clock, log: this.log, applier: this.kernel });
+  readonly routing = new Routing({ clock: this.clock, log: this.log, plan: this.kernel.plan, applier: this.kernel });
   readonly wans = new Map<string, IpAddress>([['eth0', ip('192.0.2.10')]]);
   /** Secrets by path; others cannot be read. */
   readonly secrets = new Map([
@@ -61,6 +61,10 @@ export class BranchWorld {
   oracle: (question: NatHash, steps: readonly NatSearchStep[]) => Endpoint | undefined = () => undefined;
   readonly #zones = new Map<string, BgpPeer>();
   #restore: () => Promise<void> = async () => void this.calls.push('sysctl restore');
+
+  constructor() {
+    this.kernel.prepare = () => this.routing.tellRoutes();
+  }
 
   async agent(config: Config = branchConfig()): Promise<Agent> {
     return new Agent(config, await this.#deps());

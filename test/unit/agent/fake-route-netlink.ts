@@ -1,4 +1,4 @@
-import type { RouteNetlink } from '../../../src/agent/fib-applier.ts';
+import type { RouteNetlink } from '../../../src/agent/kernel-fib.ts';
 import { formatObject, identity } from '../../../src/fib/format.ts';
 import type { Refusal } from '../../../src/fib/refusal.ts';
 import type { KernelChange, KernelObject } from '../../../src/fib/types.ts';
@@ -18,6 +18,8 @@ export class FakeRouteNetlink implements RouteNetlink {
   readonly down = new Set<number>();
   /** Answers to changes of these objects, by line. */
   readonly refuse = new Map<string, Refusal>();
+  /** Called at the start of each batch, before its first request. */
+  onBatch: () => void = () => undefined;
   /** Thrown by the next call. */
   broken: Error | undefined;
   readonly #known = new Map<string, KernelChange>();
@@ -39,15 +41,16 @@ export class FakeRouteNetlink implements RouteNetlink {
     return this.kernel.objects().map((object) => formatObject(object));
   }
 
-  async dump(request: NetlinkMessage): Promise<NetlinkMessage[]> {
+  async dumpEach(request: NetlinkMessage, begin: () => (answer: NetlinkMessage) => void): Promise<void> {
     this.#failIfBroken();
     this.log.push('dump');
     const messages = this.kernel.objects().map((object) => encodeChange({ op: 'add', object }));
-    return messages.filter(({ type }) => type === GET_NEW[request.type]);
+    messages.filter(({ type }) => type === GET_NEW[request.type]).forEach(begin());
   }
 
   async batch(requests: readonly NetlinkMessage[]): Promise<(Refusal | undefined)[]> {
     this.#failIfBroken();
+    this.onBatch();
     return requests.map((request) => this.#answer(request));
   }
 

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { FibApplier, type FibResult } from '../../../src/agent/fib-applier.ts';
-import { desired } from '../../../src/fib/desired.ts';
 import { formatObject, formatObjects } from '../../../src/fib/format.ts';
-import type { FibInput, KernelObject } from '../../../src/fib/types.ts';
+import { FibPlan } from '../../../src/fib/plan.ts';
+import type { KernelObject } from '../../../src/fib/types.ts';
 import { encodeChange } from '../../../src/fib/wire/kernel-object.ts';
 import { prefix } from '../../../src/lib/ip.ts';
 import type { NetlinkMessage } from '../../../src/lib/netlink.ts';
 import { permit, route, tunnel, twoZones } from '../fib/fib-input.ts';
+import { desired, type FibInput, tell } from '../fib/fib-plan.ts';
 import { FakeRouteNetlink } from './fake-route-netlink.ts';
 import { ManualClock } from './manual-clock.ts';
 
@@ -17,16 +18,16 @@ const INPUTS = [BOTH, ONE_DOWN, twoZones({ tunnels: [tunnel(0)] })];
 
 describe('FibApplier', () => {
   it('makes the kernel equal to the input, and asks for nothing the second time', async () => {
-    const { applier, netlink } = setUp();
-    expect(await applier.apply(BOTH)).toEqual({ changed: desired(BOTH).length, problems: [] });
+    const { apply, netlink } = setUp();
+    expect(await apply(BOTH)).toEqual({ changed: desired(BOTH).length, problems: [] });
     expect(netlink.lines()).toEqual(linesOf(BOTH));
-    expect(await applier.apply(BOTH)).toEqual({ changed: 0, problems: [] });
+    expect(await apply(BOTH)).toEqual({ changed: 0, problems: [] });
   });
 
   it('adopts what an earlier run left and removes what nobody wants any more', async () => {
-    const { applier, netlink } = setUp();
+    const { apply, netlink } = setUp();
     for (const object of desired(ONE_DOWN)) netlink.kernel.apply({ op: 'add', object });
-    await applier.apply(BOTH);
+    await apply(BOTH);
     expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
     expect(netlink.requests).toEqual([
       'set nexthop id 77001 dev if11',
@@ -37,18 +38,18 @@ describe('FibApplier', () => {
   });
 
   it('takes a dead tunnel out of every group before it reads or computes anything', async () => {
-    const { applier, netlink } = setUp();
-    await applier.apply(BOTH);
+    const { apply, netlink } = setUp();
+    await apply(BOTH);
     netlink.log.length = 0;
-    expect(await applier.apply(ONE_DOWN)).toEqual({ changed: 1, problems: [] });
+    expect(await apply(ONE_DOWN)).toEqual({ changed: 1, problems: [] });
     expect(netlink.log).toEqual(['delete nexthop id 77001 dev if11', 'dump', 'dump', 'dump', 'dump']);
     expect(netlink.lines().sort()).toEqual(linesOf(ONE_DOWN).sort());
   });
 
   it('installs everything else when one tunnel has no carrier yet, says so, and retries with bounded delays', async () => {
-    const { applier, netlink, clock, background } = setUp();
+    const { apply, netlink, clock, background } = setUp();
     netlink.down.add(11);
-    const { problems } = await applier.apply(BOTH);
+    const { problems } = await apply(BOTH);
     expect(netlink.lines().sort()).toEqual(linesOf(ONE_DOWN).sort());
     expect(problems).toEqual([
       {
@@ -70,9 +71,9 @@ describe('FibApplier', () => {
   });
 
   it('tries again at once when the link of a tunnel changes', async () => {
-    const { applier, netlink, clock } = setUp();
+    const { apply, applier, netlink, clock } = setUp();
     netlink.down.add(11);
-    await applier.apply(BOTH);
+    await apply(BOTH);
     await clock.advance(5000);
     netlink.down.clear();
     applier.notified(link(11));
@@ -81,8 +82,8 @@ describe('FibApplier', () => {
   });
 
   it('sets a tunnel device up again that another hand has set down, once, and its routes return', async () => {
-    const { applier, netlink, clock, background } = setUp();
-    await applier.apply(BOTH);
+    const { apply, applier, netlink, clock, background } = setUp();
+    await apply(BOTH);
     netlink.setDown(11);
     applier.notified(link(11, { up: false }));
     await clock.advance(20);
@@ -97,8 +98,8 @@ describe('FibApplier', () => {
   });
 
   it('leaves a device alone that was down only while it was made', async () => {
-    const { applier, netlink, clock } = setUp();
-    await applier.apply(BOTH);
+    const { apply, applier, netlink, clock } = setUp();
+    await apply(BOTH);
     applier.notified(link(11, { up: false }));
     applier.notified(link(11, { up: true }));
     await clock.advance(20);
@@ -106,8 +107,8 @@ describe('FibApplier', () => {
   });
 
   it('repairs what a foreign hand deleted, and does not react to echoes of its own changes', async () => {
-    const { applier, netlink, clock, background } = setUp();
-    await applier.apply(BOTH);
+    const { apply, applier, netlink, clock, background } = setUp();
+    await apply(BOTH);
     for (const object of desired(BOTH)) applier.notified(encodeChange({ op: 'add', object }));
     applier.notified(link(99));
     expect(clock.nextMs()).toBe(30_000);
@@ -123,8 +124,8 @@ describe('FibApplier', () => {
   });
 
   it('does not spin when another program keeps undoing its work', async () => {
-    const { applier, netlink, clock, background } = setUp();
-    await applier.apply(BOTH);
+    const { apply, applier, netlink, clock, background } = setUp();
+    await apply(BOTH);
     const rule = desired(BOTH).find((object) => object.kind === 'rule');
     if (rule === undefined) throw new Error('the input has no rule');
     for (let ms = 0; ms < 3000; ms += 10) {
@@ -139,22 +140,73 @@ describe('FibApplier', () => {
   });
 
   it('runs one pass at a time and lets only the last waiting input count', async () => {
-    const { applier, netlink } = setUp();
-    const first = applier.apply(BOTH);
+    const { apply, netlink } = setUp();
+    const first = apply(BOTH);
     const overtaken = twoZones({ permits: [permit('10.9.0.0/16', 'tunnels-only')] });
     netlink.teach(desired(overtaken));
-    const second = applier.apply(overtaken);
-    const third = applier.apply(ONE_DOWN);
+    const second = apply(overtaken);
+    const third = apply(ONE_DOWN);
     expect(await second).toBe(await third);
     await first;
     expect(netlink.lines().sort()).toEqual(linesOf(ONE_DOWN).sort());
-    expect(netlink.log.filter((line) => line === 'dump')).toHaveLength(8);
+    expect(netlink.log.filter((line) => line === 'dump')).toHaveLength(4);
     expect(netlink.log.filter((line) => line.includes('10.9.0.0/16'))).toEqual([]);
   });
 
+  it('writes only routes that have changed, and reads nothing for that', async () => {
+    const { apply, applier, told, netlink } = setUp();
+    await apply(BOTH);
+    netlink.log.length = 0;
+    told.input = { ...BOTH, routes: [route('52.96.0.0/14', 'tw0'), route('20.20.32.0/19', 'tw1')] };
+    netlink.teach(desired(told.input));
+    expect(await applier.routesChanged()).toEqual({ changed: 2, problems: [] });
+    expect(netlink.log).toEqual([
+      'set route 52.96.0.0/14 table 7700 nhid 77000 src 169.254.21.1',
+      expect.stringMatching(/^delete nexthop id 77103 group/), // no route leads there any more
+    ]);
+    expect(applier.counters()).toEqual({ desired: 4, installed: 4, failed: 0 });
+    told.input = { ...told.input, routes: [] };
+    await applier.routesChanged();
+    expect(netlink.lines().sort()).toEqual(linesOf(told.input).sort());
+    expect(netlink.log).not.toContain('dump');
+  });
+
+  it('reads the kernel again after a refusal, and then writes what is missing', async () => {
+    const { apply, applier, told, netlink, clock } = setUp();
+    await apply(twoZones());
+    const line = 'route 20.20.32.0/19 table 7700 nhid 77001 src 169.254.21.1';
+    netlink.refuse.set(line, { code: 'ENOBUFS', detail: '' });
+    told.input = BOTH;
+    expect((await applier.routesChanged()).problems).toHaveLength(1);
+    expect(applier.counters()).toEqual({ desired: 4, installed: 3, failed: 1 });
+    netlink.refuse.clear();
+    netlink.log.length = 0;
+    await clock.advance(10);
+    await clock.advance(0);
+    expect(netlink.log).toEqual(['dump', 'dump', 'dump', 'dump', `set ${line}`]);
+    expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
+  });
+
+  it('takes a dead tunnel out while a long pass is under way, and does not finish that', async () => {
+    const { apply, netlink } = setUp();
+    const many = Array.from({ length: 1_500 }, (_, i) => route(`20.${i >> 8}.${i & 255}.0/24`, 'tw0', 'tw1'));
+    const all = twoZones({ routes: many });
+    const oneDown = { ...all, tunnels: [tunnel(0), tunnel(1, { up: false })] };
+    for (const input of [all, oneDown]) netlink.teach(desired(input));
+    let second: Promise<FibResult> | undefined;
+    netlink.onBatch = () => {
+      netlink.onBatch = () => undefined;
+      second = apply(oneDown);
+    };
+    await apply(all);
+    expect(netlink.requests.length).toBeLessThan(1_200);
+    await second;
+    expect(netlink.lines().sort()).toEqual(linesOf(oneDown).sort());
+  });
+
   it('clears all that is ours and stays away afterwards', async () => {
-    const { applier, netlink, clock } = setUp();
-    await applier.apply(BOTH);
+    const { apply, applier, netlink, clock } = setUp();
+    await apply(BOTH);
     expect((await applier.clear()).problems).toEqual([]);
     expect(netlink.lines()).toEqual([]);
     applier.notified(link(11));
@@ -163,9 +215,9 @@ describe('FibApplier', () => {
   });
 
   it('turns a broken socket and an impossible input into problems', async () => {
-    const { applier, netlink } = setUp();
+    const { apply, netlink } = setUp();
     netlink.broken = new Error('sendmsg: ENOBUFS');
-    expect(await applier.apply(BOTH)).toEqual({
+    expect(await apply(BOTH)).toEqual({
       changed: 0,
       problems: [
         {
@@ -177,17 +229,17 @@ describe('FibApplier', () => {
     const permits = Array.from({ length: 41 }, (_, i) =>
       permit(`10.${i}.0.0/16`, i % 2 === 0 ? 'wan' : 'tunnels-only'),
     );
-    const { problems } = await applier.apply(twoZones({ permits }));
+    const { problems } = await apply(twoZones({ permits }));
     expect(problems[0]?.code).toBe('FIB_INPUT_REFUSED');
   });
 
   it('names the object, the words of the kernel and what to do when a change is refused', async () => {
-    const { applier, netlink } = setUp();
+    const { apply, netlink } = setUp();
     const odd: FibInput = { ...BOTH, routes: [{ prefix: prefix('52.96.0.0/14'), via: ['tw0'] }] };
     const objects = desired(odd);
     netlink.teach(objects);
     netlink.refuse.set('route 52.96.0.0/14 table 7700 nhid 77000 src 169.254.21.1', { code: 'EPERM', detail: '' });
-    const { problems } = await applier.apply(odd);
+    const { problems } = await apply(odd);
     expect(problems).toEqual([
       {
         code: 'FIB_CHANGE_REFUSED',
@@ -204,8 +256,21 @@ function setUp() {
   for (const input of INPUTS) netlink.teach(desired(input));
   const clock = new ManualClock();
   const background: FibResult[] = [];
-  const applier = new FibApplier({ netlink, clock, onBackground: (result) => background.push(result) });
-  return { applier, netlink, clock, background };
+  const plan = new FibPlan();
+  const told: { input?: FibInput } = {};
+  const applier = new FibApplier({
+    netlink,
+    clock,
+    plan,
+    prepare: () => told.input && tell(plan, told.input),
+    onBackground: (result) => background.push(result),
+  });
+  const apply = (input: FibInput) => {
+    told.input = input;
+    plan.setBase({ statics: [], ...input });
+    return applier.apply();
+  };
+  return { apply, applier, told, netlink, clock, background };
 }
 
 const linesOf = (input: FibInput): string[] => formatObjects(desired(input));

@@ -136,7 +136,7 @@ function setUp(gateway: Partial<IkeConfig> = {}, change?: (yaml: string) => stri
   deviceCalls.push = (...words) => (/Outbound$/.test(words[0] ?? '') ? calls.push(...words) : 0);
   const far = new FarEnds(addon, clock, gateway);
   const kernel = new FakeKernel();
-  const routing = new RecordingRouting({ clock, log, applier: kernel }, calls);
+  const routing = new RecordingRouting({ clock, log, plan: kernel.plan, applier: kernel }, calls);
   const sysctl = { set: async () => undefined, restore: async () => undefined };
   const alarms = new Alarms(() => clock.wall());
   const deps: PathDeps = {

@@ -1,8 +1,8 @@
 import { EventLog } from '../../../src/agent/event-log.ts';
 import { Routing, type RoutingPolicy } from '../../../src/agent/routing.ts';
 import type { BgpConfig, BgpRoute } from '../../../src/bgp/types.ts';
-import type { FibInput } from '../../../src/fib/types.ts';
 import { formatIp, formatPrefix, ip, prefix } from '../../../src/lib/ip.ts';
+import type { FibInput } from '../fib/fib-plan.ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { ManualClock } from './manual-clock.ts';
 import { branchSpecs } from './zone-peers.ts';
@@ -16,7 +16,8 @@ export function setUp() {
   const clock = new ManualClock();
   const log = new EventLog(() => clock.wall());
   const kernel = new FakeKernel();
-  const routing = new Routing({ clock, log, applier: kernel });
+  const routing = new Routing({ clock, log, plan: kernel.plan, applier: kernel });
+  kernel.prepare = () => routing.tellRoutes();
   const last = () => {
     const input = kernel.inputs.at(-1);
     if (input === undefined) throw new Error('nothing was applied');

@@ -33,7 +33,7 @@ describe('Routing', () => {
     await settle();
     expect(last().routes).toEqual(['52.96.0.0/14 via tw0']);
     expect(routing.prefixCounts(ZONE1)).toEqual({ received: 3, accepted: 1 });
-    const refused = routing.received(ZONE1)?.filter(({ verdict }) => !verdict.accepted);
+    const refused = routing.received(ZONE1)?.filter(({ rejected }) => rejected !== undefined);
     expect(refused?.map((row) => formatPrefix(row.prefix))).toEqual(['0.0.0.0/0', '10.1.20.0/24']);
   });
 
@@ -55,7 +55,7 @@ describe('Routing', () => {
     routing.setPolicy({ ...POLICY, protected: [lan], allowDefaultRoute: true });
     await settle();
     expect(last().routes).toEqual(['0.0.0.0/0 via tw0']);
-    expect(routing.received(ZONE1)?.map((row) => [row.verdict.accepted, row.receivedAt])).toEqual([
+    expect(routing.received(ZONE1)?.map((row) => [row.rejected === undefined, row.receivedAt])).toEqual([
       [true, receivedAt],
       [false, receivedAt],
     ]);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { evaluateImport, type ImportPolicy } from '../../../src/bgp/import-policy.ts';
+import { ImportJudge, type ImportPolicy } from '../../../src/bgp/import-policy.ts';
 import type { BgpRoute, PathAttributes } from '../../../src/bgp/types.ts';
-import { ip, prefix } from '../../../src/lib/ip.ts';
+import { ip, prefix, prefixKey } from '../../../src/lib/ip.ts';
 
 const POLICY: ImportPolicy = {
   localAs: 65010,
@@ -17,11 +17,11 @@ const POLICY: ImportPolicy = {
   maxLength: 32,
 };
 
-describe('evaluateImport', () => {
+describe('ImportJudge', () => {
   it.each(['40.96.0.0/13', '13.107.6.152/31', '204.79.197.215/32', '10.1.21.0/24', '8.0.0.0/8'])(
     'accepts %s',
     (text) => {
-      expect(evaluateImport(route(text), POLICY)).toEqual({ accepted: true });
+      expect(objection(route(text), POLICY)).toBeUndefined();
     },
   );
 
@@ -38,18 +38,15 @@ describe('evaluateImport', () => {
     ['0.0.0.0/0', 'a default route is not expected from this forwarding profile'],
     ['0.0.0.0/1', 'shorter than the /8 allowed'],
   ])('rejects %s: %s', (text, reason) => {
-    expect(evaluateImport(route(text), POLICY)).toEqual({ accepted: false, reason });
+    expect(objection(route(text), POLICY)).toBe(reason);
   });
 
   it('accepts a default route where the profile carries all traffic, though it covers everything', () => {
-    expect(evaluateImport(route('0.0.0.0/0'), { ...POLICY, allowDefaultRoute: true })).toEqual({ accepted: true });
+    expect(objection(route('0.0.0.0/0'), { ...POLICY, allowDefaultRoute: true })).toBeUndefined();
   });
 
   it('measures the longest length', () => {
-    expect(evaluateImport(route('40.96.0.0/25'), { ...POLICY, maxLength: 24 })).toEqual({
-      accepted: false,
-      reason: 'longer than the /24 allowed',
-    });
+    expect(objection(route('40.96.0.0/25'), { ...POLICY, maxLength: 24 })).toBe('longer than the /24 allowed');
   });
 
   it.each([
@@ -66,12 +63,20 @@ describe('evaluateImport', () => {
       reason: /next hop 169.254.21.1 is our own/,
     },
   ])('rejects $name', ({ attributes, reason }) => {
-    const verdict = evaluateImport(route('40.96.0.0/13', attributes), POLICY);
-    expect(verdict).toEqual({ accepted: false, reason: expect.stringMatching(reason) });
+    expect(objection(route('40.96.0.0/13', attributes), POLICY)).toMatch(reason);
+  });
+
+  it('guards IPv6 space as well', () => {
+    const policy = { ...POLICY, protected: [{ prefix: prefix('2001:db8:1::/48'), what: 'the LAN network six' }] };
+    expect(objection(route('2001:db8::/32'), policy)).toBe('covers the LAN network six');
+    expect(objection(route('2001:db8:2::/48'), { ...policy, maxLength: 48 })).toBeUndefined();
   });
 });
 
 // helpers
+
+const objection = ({ prefix: to, attributes }: BgpRoute, policy: ImportPolicy): string | undefined =>
+  new ImportJudge(policy).objection(prefixKey(to), attributes);
 
 function path(...asns: number[]): PathAttributes['asPath'] {
   return [{ type: 'sequence', asns }];

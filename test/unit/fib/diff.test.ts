@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { desired } from '../../../src/fib/desired.ts';
-import { diff } from '../../../src/fib/diff.ts';
 import { formatObject } from '../../../src/fib/format.ts';
 import type { KernelObject } from '../../../src/fib/types.ts';
 import { prefix } from '../../../src/lib/ip.ts';
 import { names, permit, route, tunnel, twoZones } from './fib-input.ts';
+import { changesBetween, desired } from './fib-plan.ts';
 
 const BOTH = [route('52.96.0.0/14', 'tw0', 'tw1'), route('40.96.0.0/13', 'tw0', 'tw1')];
 
@@ -74,7 +73,9 @@ describe('diff', () => {
   });
 
   it('clears routes with their nexthops, then rules, then addresses', () => {
-    const kinds = diff(desired(twoZones({ routes: BOTH })), []).map(({ op, object }) => `${op} ${object.kind}`);
+    const kinds = changesBetween(desired(twoZones({ routes: BOTH })), []).map(
+      ({ op, object }) => `${op} ${object.kind}`,
+    );
     expect([...new Set(kinds)]).toEqual(['delete nexthop', 'delete rule', 'delete address']);
   });
 
@@ -95,4 +96,4 @@ describe('diff', () => {
 });
 
 const text = (before: readonly KernelObject[], after: readonly KernelObject[]): string[] =>
-  diff(before, after).map(({ op, object }) => `${op} ${formatObject(object, names)}`);
+  changesBetween(before, after).map(({ op, object }) => `${op} ${formatObject(object, names)}`);

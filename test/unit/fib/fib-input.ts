@@ -1,5 +1,6 @@
-import type { FibInput, FibPermit, FibTunnel } from '../../../src/fib/types.ts';
+import type { FibPermit, FibTunnel } from '../../../src/fib/types.ts';
 import { ip, prefix } from '../../../src/lib/ip.ts';
+import type { FibInput } from './fib-plan.ts';
 
 /** Two zones: tw0 (index 10) to 169.254.21.2 and tw1 (index 11) to 169.254.22.2, one local BGP address on both. */
 export function twoZones(change: Partial<FibInput> = {}): FibInput {

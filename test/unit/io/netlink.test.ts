@@ -149,7 +149,7 @@ function fakeKernel(respond: (request: NetlinkFrame) => NetlinkFrame[]) {
         for (const frame of answers) onMessage(concat(encodeFrames([frame])));
       });
     };
-    return { send, close: () => undefined };
+    return { port: deliveries.length, send, close: () => undefined };
   };
   const socket = new NetlinkSocket({ openNetlink } as NativeAddon, {
     protocol: 0,

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { desired, heldBack } from '../../../src/fib/desired.ts';
 import { formatObjects } from '../../../src/fib/format.ts';
-import type { FibInput } from '../../../src/fib/types.ts';
 import { ip, prefix } from '../../../src/lib/ip.ts';
 import { names, permit, route, tunnel, twoZones } from './fib-input.ts';
+import { desired, type FibInput } from './fib-plan.ts';
 
 /** The rules that are there whatever the tunnels do. */
 const RULES = [
@@ -183,7 +182,7 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
   },
 ];
 
-describe('desired', () => {
+describe('FibPlan', () => {
   it.each(CASES)('$name', ({ input, kernel }) => {
     expect(formatObjects(desired(input), names)).toEqual(kernel);
   });
@@ -229,14 +228,5 @@ describe('desired', () => {
     const last = formatObjects(desired(twoZones({ permits: rows(40) }))).at(-1);
     expect(last).toBe('rule 7799: from 10.39.0.0/16 lookup 7701');
     expect(() => desired(twoZones({ permits: rows(41) }))).toThrow('more than 39 times; put rows of one kind together');
-  });
-});
-
-describe('heldBack', () => {
-  it('reads from the kernel what a killed run held back', () => {
-    const permits = [permit('10.1.20.0/24', 'tunnels-only')];
-    const announced = [prefix('52.96.0.0/14'), prefix('20.20.32.0/19')];
-    const objects = desired(twoZones({ permits, announced, routes: [route('40.96.0.0/13', 'tw0')] }));
-    expect(heldBack(objects)).toEqual(announced);
   });
 });
