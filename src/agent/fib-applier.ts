@@ -1,6 +1,6 @@
 import { deadNexthops, diff, type Wanted } from '../fib/diff.ts';
 import { formatObject, identity } from '../fib/format.ts';
-import { sameTarget } from '../fib/path-sets.ts';
+import { isOwnNexthop, sameTarget } from '../fib/path-sets.ts';
 import type { FibPlan } from '../fib/plan.ts';
 import { describeRefusal, type FibProblem } from '../fib/refusal.ts';
 import { CLOSED_TABLE, type KernelObject, type Of, TABLE } from '../fib/types.ts';
@@ -30,8 +30,6 @@ export interface FibApplierOptions {
   readonly onBackground: (result: FibResult) => void;
 }
 
-type Nexthop = Of<'nexthop'>;
-
 /** Waits between tries after a problem; then only the regular check and link events try again. */
 const RETRY_MS = [10, 50, 200, 1000] as const;
 /** From the first sign of a foreign change to the repair: a burst of changes costs one. */
@@ -56,7 +54,7 @@ export class FibApplier {
   /** What the last pass wanted beside routes, as lines by identity: tells foreign changes from echoes of ours. */
   #expected: ReadonlyMap<string, string> = new Map();
   /** What the last pass wanted of this kind. */
-  #nexthops: readonly Nexthop[] = [];
+  #nexthops: readonly Of<'nexthop'>[] = [];
   /** Interface indexes of tunnels that another program has set down and nobody up again. */
   readonly #setDown = new Set<number>();
   /** After the last pass: routes in the kernel, and such as it refused. */
@@ -76,7 +74,7 @@ export class FibApplier {
     this.#onBackground = onBackground;
   }
 
-  /** The plan's base has changed, or the kernel may have. Dead tunnels leave at once. Never rejects: problems tell. */
+  /** Tunnels, policy or the kernel by itself have changed. Dead tunnels leave at once. Never rejects: problems tell. */
   apply(): Promise<FibResult> {
     this.#active = true;
     this.#tries = 0;
@@ -85,9 +83,10 @@ export class FibApplier {
     return this.#schedule();
   }
 
-  /** `prepare` has new routes for the plan. */
+  /** Sessions came or went, or `prepare` has new routes for the plan; the kernel is as it was. */
   routesChanged(): Promise<FibResult> {
     this.#active = true;
+    this.#dropDead();
     return this.#schedule();
   }
 
@@ -221,16 +220,22 @@ export class FibApplier {
       const { wanted, moved } = this.#wanted(unusable);
       const some = this.#kernel.isKnown && !moved ? keys : undefined;
       const state = await this.#kernel.known();
-      const { doubts } = this.#kernel;
-      const overtaken = () => this.#following !== undefined && doubts !== this.#kernel.doubts;
+      const { turns } = this.#kernel;
+      const overtaken = () => this.#following !== undefined && turns !== this.#kernel.turns;
       const dead = await this.#kernel.perform(state, deadNexthops(state, wanted), overtaken);
       const rest = await this.#kernel.perform(state, diff(state, wanted, some), overtaken);
       changed += dead.changed + rest.changed;
+      if (overtaken()) {
+        this.#kernel.doubt();
+        return { changed, problems };
+      }
       const refused = [...dead.refused, ...rest.refused];
       const nexthops = refused.filter(({ change }) => isNewNexthop(change));
       const final = nexthops.length === 0;
       for (const { change, refusal } of final ? refused : nexthops) {
-        if (change.object.kind === 'nexthop') unusable.add(change.object.interfaceIndex);
+        const { object } = change;
+        if (object.kind === 'nexthop' && unusable.has(object.interfaceIndex)) continue; // its other nexthop
+        if (object.kind === 'nexthop') unusable.add(object.interfaceIndex);
         problems.push(describeRefusal(change, refusal, this.#interfaceName));
       }
       if (!final) continue;
@@ -242,10 +247,12 @@ export class FibApplier {
 
   /** Failover first: takes dead tunnels out of all groups before anything that grows with the number of routes. */
   #dropDead(): void {
-    const up = new Set(this.#plan.base.tunnels.filter((tunnel) => tunnel.up).map((tunnel) => tunnel.interfaceIndex));
-    const dead = this.#nexthops.filter(({ interfaceIndex }) => !up.has(interfaceIndex));
+    const { tunnels } = this.#plan.base;
+    const isDead = ({ id, interfaceIndex }: Of<'nexthop'>) =>
+      !tunnels.some((each) => each.interfaceIndex === interfaceIndex && each.up && (each.learns || isOwnNexthop(id)));
+    const dead = this.#nexthops.filter(isDead);
     if (dead.length === 0) return;
-    this.#nexthops = this.#nexthops.filter(({ interfaceIndex }) => up.has(interfaceIndex));
+    this.#nexthops = this.#nexthops.filter((nexthop) => !isDead(nexthop));
     this.#kernel.drop(dead);
   }
 

@@ -34,8 +34,7 @@ export class KernelFib {
   readonly #clock: Clock;
   /** What the kernel holds as far as is known; undefined: it has to be read. */
   #state: KernelState | undefined;
-  /** How often that knowledge was thrown away. */
-  #doubts = 0;
+  #turns = 0;
   /** Nexthops that were deleted ahead of the next pass. */
   #dropped: Promise<number> = Promise.resolve(0);
   #lookMs = 0;
@@ -49,9 +48,9 @@ export class KernelFib {
   get isKnown(): boolean {
     return this.#state !== undefined;
   }
-  /** How often there was reason to read the kernel again. */
-  get doubts(): number {
-    return this.#doubts;
+  /** Counts up when a pass under way may be working on what is true no more. */
+  get turns(): number {
+    return this.#turns;
   }
   /** How long the last reading took. */
   get lookMs(): number {
@@ -61,7 +60,7 @@ export class KernelFib {
   /** The kernel may hold something else than it acknowledged. */
   doubt(): void {
     this.#state = undefined;
-    this.#doubts++;
+    this.#turns++;
   }
 
   /** Reads what the kernel holds of ours; rejects when it cannot be read. */
@@ -87,9 +86,9 @@ export class KernelFib {
   /** What the kernel holds, read from it unless it is known. */
   async known(): Promise<KernelState> {
     if (this.#state !== undefined) return this.#state;
-    const doubts = this.#doubts;
+    const turns = this.#turns;
     const state = await this.observe();
-    if (doubts === this.#doubts) this.#state = state;
+    if (turns === this.#turns) this.#state = state;
     return state;
   }
 
@@ -117,12 +116,14 @@ export class KernelFib {
 
   /** Takes nexthops out of all groups at once, whatever pass is under way. */
   drop(nexthops: readonly Of<'nexthop'>[]): void {
+    this.#turns++;
     const before = this.#dropped;
     const answers = this.#netlink.batch(nexthops.map((object) => encodeChange({ op: 'delete', object })));
     const deleted = answers.then(
       (all) => all.filter((refusal) => refusal === undefined).length,
       () => 0, // a socket that fails shows again in the pass, like a refusal
     );
+    for (const object of nexthops) this.#state?.apply({ op: 'delete', object });
     this.#dropped = Promise.all([before, deleted]).then(([earlier, now]) => earlier + now);
   }
 

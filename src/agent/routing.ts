@@ -40,8 +40,13 @@ interface Peer {
   readonly interface: string;
   /** BGP Identifier of the running session. */
   routerId: IpAddress;
+  established: boolean;
   cancelTableWait: (() => void) | undefined;
 }
+
+/** How much a change concerns: learned routes; which sessions there are; tunnels, devices, policy. */
+const CHANGES = ['routes', 'sessions', 'devices'] as const;
+type Change = (typeof CHANGES)[number];
 
 /** From what the BGP peers announce and which tunnels are up to what the kernel should hold. */
 export class Routing {
@@ -51,8 +56,8 @@ export class Routing {
   readonly #rib = new Rib<PathAttributes>();
   #policy: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
   #scheduled: Promise<void> | undefined;
-  /** Something beside learned routes has changed since the last pass began. */
-  #baseChanged = true;
+  /** The most that has changed since the last pass was asked for. */
+  #changed: Change = 'devices';
   /** Wanted or under way: until they are done the kernel is behind. */
   #passes = 0;
   #problems: FibResult['problems'] = [];
@@ -80,7 +85,7 @@ export class Routing {
         return rejected === before.rejected ? before : share.announcement(before, rejected);
       });
     }
-    void this.#applyBase();
+    void this.#apply('devices');
   }
 
   /** The tunnel is wanted. It keeps its place among the others, and so its kernel ids, while its device comes and goes. */
@@ -89,6 +94,7 @@ export class Routing {
       interface: spec.interface,
       interfaceIndex: NO_DEVICE,
       up: false,
+      learns: false,
       bgpPeers: spec.bgpPeers.map((peer) => peer.address),
       localAddress: spec.link.bgp.localIp,
     });
@@ -97,7 +103,7 @@ export class Routing {
   /** The device exists; nothing is routed to it until `setUp`. */
   deviceOpened(tunnelInterface: string, interfaceIndex: number): void {
     this.#change(tunnelInterface, { interfaceIndex, up: false });
-    void this.#applyBase();
+    void this.#apply('devices');
   }
 
   deviceClosed(tunnelInterface: string): void {
@@ -107,17 +113,23 @@ export class Routing {
   /** Resolves when the kernel holds the result. */
   setUp(tunnelInterface: string, up: boolean): Promise<void> {
     this.#change(tunnelInterface, { up });
-    return this.#applyBase();
+    return this.#apply('devices');
   }
 
   removeTunnel(tunnelInterface: string): void {
     this.#tunnels.delete(tunnelInterface);
-    void this.#applyBase();
+    void this.#apply('devices');
   }
 
   addPeer(key: string, tunnelInterface: string, config: BgpConfig): void {
     const routerId = config.peerAddress;
-    this.#peers.set(key, { config, interface: tunnelInterface, routerId, cancelTableWait: undefined });
+    this.#peers.set(key, {
+      config,
+      interface: tunnelInterface,
+      routerId,
+      established: false,
+      cancelTableWait: undefined,
+    });
     this.#rib.addPeer(key, config.maxPrefixes);
   }
 
@@ -131,6 +143,8 @@ export class Routing {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
     peer.routerId = routerId;
+    peer.established = true;
+    void this.#apply('sessions');
     const { clock } = this.#deps;
     peer.cancelTableWait = clock.wakeAt(after(clock.now(), TABLE_WITHIN_MS), () => this.endOfRib(key));
   }
@@ -162,10 +176,13 @@ export class Routing {
     void this.#apply();
   }
 
+  /** The tunnel of the last session on it leaves all routes at once; the RIB follows. */
   peerDown(key: string): void {
-    this.#peers.get(key)?.cancelTableWait?.();
+    const peer = this.#peers.get(key);
+    peer?.cancelTableWait?.();
+    if (peer !== undefined) peer.established = false;
     this.#rib.sessionLost(key);
-    void this.#apply();
+    void this.#apply('sessions');
   }
 
   /** Undefined when there is no such peer. */
@@ -209,13 +226,9 @@ export class Routing {
     this.#note(await this.#deps.applier.clear());
   }
 
-  #applyBase(): Promise<void> {
-    this.#baseChanged = true;
-    return this.#apply();
-  }
-
   /** Changes of one turn of the event loop share one pass; a burst of UPDATEs must not cost one pass each. */
-  #apply(): Promise<void> {
+  #apply(change: Change = 'routes'): Promise<void> {
+    if (CHANGES.indexOf(change) > CHANGES.indexOf(this.#changed)) this.#changed = change;
     this.#scheduled ??= this.#pass();
     return this.#scheduled;
   }
@@ -230,10 +243,10 @@ export class Routing {
 
   #tell(): Promise<FibResult> {
     const { plan, applier } = this.#deps;
-    if (!this.#baseChanged) return applier.routesChanged();
-    this.#baseChanged = false;
-    plan.setBase(this.#fibBase());
-    return applier.apply();
+    const changed = this.#changed;
+    this.#changed = 'routes';
+    if (changed !== 'routes') plan.setBase(this.#fibBase());
+    return changed === 'devices' ? applier.apply() : applier.routesChanged();
   }
 
   #change(tunnelInterface: string, change: Partial<FibTunnel>): void {
@@ -251,14 +264,13 @@ export class Routing {
 
   #fibBase(): FibBase {
     const tunnels = [...this.#tunnels.values()];
-    const everywhere = tunnels.map((tunnel) => tunnel.interface);
-    const statics = everywhere.length === 0 ? [] : this.#policy.statics;
+    const learning = new Set([...this.#peers.values()].flatMap((peer) => (peer.established ? peer.interface : [])));
     return {
       bgpLocalAddresses: tunnels
         .filter((tunnel) => tunnel.interfaceIndex !== NO_DEVICE)
         .map((tunnel) => ({ address: tunnel.localAddress, interface: tunnel.interface })),
-      tunnels,
-      statics: statics.map((prefix) => ({ prefix, via: everywhere })),
+      tunnels: tunnels.map((tunnel) => ({ ...tunnel, learns: learning.has(tunnel.interface) })),
+      statics: tunnels.length === 0 ? [] : this.#policy.statics,
       permits: this.#policy.permits,
     };
   }

@@ -92,6 +92,7 @@ export class KernelState {
   /** Changes that delete routes nobody wants; among all that there are, when `keys` is undefined. */
   *surplus(wanted: WantedRoutes, keys: Iterable<PrefixKey> | undefined): Generator<KernelChange> {
     for (const [table, held] of this.#tables) {
+      if (held.size === 0) continue;
       for (const key of keys ?? held.keys()) {
         const target = held.get(key);
         if (target === undefined || wanted.target(table, key) !== undefined) continue;

@@ -2,7 +2,7 @@ import { equalIp, type IpAddress } from '../lib/ip.ts';
 import type { FibTunnel, Of, Target } from './types.ts';
 import { NEXTHOP_ID } from './types.ts';
 
-const MAX_TUNNELS = NEXTHOP_ID.group - NEXTHOP_ID.first;
+const MAX_TUNNELS = NEXTHOP_ID.everywhere - NEXTHOP_ID.own;
 const GROUP_IDS = NEXTHOP_ID.last - NEXTHOP_ID.group + 1;
 
 /** A tunnel at its place in the order of interface names (`tw2` before `tw10`). */
@@ -49,31 +49,31 @@ export class PathSets {
     return count;
   }
 
-  /**
-   * Targets for all sets that have routes, and for `pinned`: the nexthops of the tunnels that are up, and the groups of
-   * sets with two or more known tunnels. `moved`: a set with routes leads elsewhere than before.
-   */
-  resolve(paths: Paths, addresses: readonly Of<'address'>[], pinned: readonly PathSet[]) {
-    const used = [...this.#sets.values()].filter((set) => set.routes > 0 || pinned.includes(set));
+  /** The group of each set that has routes and two or more known tunnels. `moved`: a set leads elsewhere than before. */
+  resolve(paths: Paths, addresses: readonly Of<'address'>[]): { groups: Of<'nexthop-group'>[]; moved: boolean } {
+    const used = [...this.#sets.values()].filter((set) => set.routes > 0);
     const sets = used.map((set) => ({ set, tunnels: tunnelsOf(set.via, paths) }));
     const groupIds = allocateGroupIds(sets.map(({ tunnels }) => tunnels));
     const groups = new Map<number, Of<'nexthop-group'>>();
     let moved = false;
     for (const { set, tunnels } of sets) {
       const [first] = tunnels;
-      const members = tunnels.filter((path) => path.tunnel.up).map(nexthopId);
-      const group = groupIds.get(maskOf(tunnels));
-      const up = first !== undefined && members.length > 0;
-      const target = up ? { nexthop: group ?? nexthopId(first), source: sourceFor(first, addresses) } : undefined;
-      if (up && group !== undefined) groups.set(group, { kind: 'nexthop-group', id: group, members });
+      const members = tunnels.filter(isUsable).map(learnedNexthopId);
+      const id = groupIds.get(maskOf(tunnels));
+      const usable = first !== undefined && members.length > 0;
+      if (usable && id !== undefined) groups.set(id, { kind: 'nexthop-group', id, members });
+      const nexthop = first === undefined ? undefined : (id ?? learnedNexthopId(first));
+      const target = usable && nexthop !== undefined ? { nexthop, source: sourceFor(first, addresses) } : undefined;
       if (sameTarget(target, set.target)) continue;
       set.target = target;
-      moved ||= set.routes > 0;
+      moved = true;
     }
-    const up = [...paths.values()].filter(({ tunnel }) => tunnel.up);
-    return { nexthops: [...up.map(nexthopOf), ...groups.values()], moved };
+    return { groups: [...groups.values()], moved };
   }
 }
+
+/** Learned routes may lead there. */
+export const isUsable = ({ tunnel }: Path): boolean => tunnel.up && tunnel.learns;
 
 export function sameTarget(a: Target | undefined, b: Target | undefined): boolean {
   if (a === b) return true;
@@ -82,12 +82,10 @@ export function sameTarget(a: Target | undefined, b: Target | undefined): boolea
   return equalIp(a.source, b.source);
 }
 
-const nexthopId = (path: Path): number => NEXTHOP_ID.first + path.position;
-const nexthopOf = (path: Path): Of<'nexthop'> => ({
-  kind: 'nexthop',
-  id: nexthopId(path),
-  interfaceIndex: path.tunnel.interfaceIndex,
-});
+export const ownNexthopId = (path: Path): number => NEXTHOP_ID.own + path.position;
+/** The way to a tunnel's BGP speakers, not that of learned routes. */
+export const isOwnNexthop = (id: number): boolean => id < NEXTHOP_ID.everywhere;
+export const learnedNexthopId = (path: Path): number => NEXTHOP_ID.learned + path.position;
 
 /** The known tunnels of `via` in the order of their positions, up or not. */
 function tunnelsOf(via: readonly string[], paths: Paths): Path[] {
@@ -116,7 +114,7 @@ function allocateGroupIds(sets: readonly (readonly Path[])[]): ReadonlyMap<bigin
 }
 
 /** The address our own packets leave with: that of the tunnel, or the first there is (one on `lo` serves all tunnels). */
-function sourceFor(path: Path, addresses: readonly Of<'address'>[]): IpAddress | undefined {
+export function sourceFor(path: Path, addresses: readonly Of<'address'>[]): IpAddress | undefined {
   const own = addresses.find(({ interfaceIndex }) => interfaceIndex === path.tunnel.interfaceIndex);
   return (own ?? addresses[0])?.address;
 }

@@ -1,9 +1,20 @@
-import { hostPrefix, type IpAddress, type PrefixKey, prefixKey } from '../lib/ip.ts';
+import { hostPrefix, type IpAddress, type Prefix, type PrefixKey, prefixKey } from '../lib/ip.ts';
 import { identity } from './format.ts';
-import { type PathSet, PathSets, type Paths, pathsOf } from './path-sets.ts';
+import {
+  isUsable,
+  learnedNexthopId,
+  ownNexthopId,
+  type Path,
+  type PathSet,
+  PathSets,
+  type Paths,
+  pathsOf,
+  sameTarget,
+  sourceFor,
+} from './path-sets.ts';
 import { rules } from './rules.ts';
 import type { FibBase, FixedObject, Of, Target } from './types.ts';
-import { CLOSED_TABLE, TABLE } from './types.ts';
+import { NEXTHOP_ID, TABLE } from './types.ts';
 
 /** `lo` has index 1 in every network namespace. */
 const LOOPBACK_INDEX = 1;
@@ -30,6 +41,8 @@ export class FibPlan {
   #base: FibBase = NOBODY;
   readonly #learned = new Map<PrefixKey, Learned>();
   readonly #shared = new Map<string, Learned>();
+  /** What was shared last: callers tell of one prefix after another with the same array. */
+  #last: { readonly via: readonly string[]; readonly learned: Learned } | undefined;
   readonly #sets = new PathSets();
   /** Routes that learned ones do not displace: BGP speakers and static prefixes; undefined: there is no way now. */
   #fixed = new Map<PrefixKey, Target | undefined>();
@@ -84,19 +97,23 @@ export class FibPlan {
       this.#base.tunnels.map((tunnel) => (unusable.has(tunnel.interfaceIndex) ? { ...tunnel, up: false } : tunnel)),
     );
     const addresses = localAddresses(this.#base, paths);
-    const ways = this.#fixedWays(paths);
-    const { nexthops, moved } = this.#sets.resolve(paths, addresses, [...ways.values()]);
-    this.#fixed = new Map([...ways].map(([key, set]) => [key, set.target]));
-    return { objects: unique([...addresses, ...nexthops, ...rules(this.#base)]), moved };
+    const { groups, moved } = this.#sets.resolve(paths, addresses);
+    const statics = this.#base.statics.filter(isV4Prefix);
+    const everywhere = everywhereTarget(statics.length === 0 ? new Map() : paths, addresses);
+    const fixed = new Map([
+      ...statics.map((prefix): [PrefixKey, Target | undefined] => [prefixKey(prefix), everywhere.target]),
+      ...speakerTargets(paths, addresses),
+    ]);
+    const changed = [...fixed, ...this.#fixed].some(([key]) => !sameTarget(fixed.get(key), this.#fixed.get(key)));
+    this.#fixed = fixed;
+    const nexthops = [...nexthopsOf(paths), ...everywhere.groups, ...groups];
+    return { objects: unique([...addresses, ...nexthops, ...rules(this.#base)]), moved: moved || changed };
   }
 
   /** Where the route to a prefix in one of our tables should lead; undefined: there should be none. */
   target(table: number, key: PrefixKey): Target | undefined {
-    const learned = this.#learned.get(key);
-    if (table === CLOSED_TABLE) return this.#closed && learned?.announced === true ? BLACKHOLE : undefined;
-    if (table !== TABLE) return undefined;
-    if (this.#fixed.has(key)) return this.#fixed.get(key);
-    return learned?.paths?.target;
+    if (table === TABLE) return this.#fixed.has(key) ? this.#fixed.get(key) : this.#learned.get(key)?.paths?.target;
+    return this.#closed && this.#learned.get(key)?.announced === true ? BLACKHOLE : undefined;
   }
 
   /** How many routes there should be to tunnels. */
@@ -115,31 +132,55 @@ export class FibPlan {
     for (const key of this.#learned.keys()) if (!this.#fixed.has(key)) yield key;
   }
 
-  /** Each BGP speaker behind its own tunnel only: the route there must not come out of BGP itself. */
-  #fixedWays(paths: Paths): Map<PrefixKey, PathSet> {
-    const ways = new Map<PrefixKey, PathSet>();
-    for (const { prefix, via } of this.#base.statics) {
-      if (isV4(prefix.address)) ways.set(prefixKey(prefix), this.#sets.of(sorted(via)));
-    }
-    for (const { tunnel } of paths.values()) {
-      const own = this.#sets.of([tunnel.interface]);
-      for (const peer of tunnel.bgpPeers) if (isV4(peer)) ways.set(prefixKey(hostPrefix(peer)), own);
-    }
-    return ways;
-  }
-
   #share(via: readonly string[], announced: boolean): Learned {
+    const last = this.#last;
+    if (last?.via === via && last.learned.announced === announced) return last.learned;
     const names = sorted(via);
     const name = `${announced} ${names.join(' ')}`;
     const known = this.#shared.get(name);
-    if (known !== undefined) return known;
-    const learned = { paths: names.length === 0 ? undefined : this.#sets.of(names), announced };
-    this.#shared.set(name, learned);
+    const learned = known ?? { paths: names.length === 0 ? undefined : this.#sets.of(names), announced };
+    if (known === undefined) this.#shared.set(name, learned);
+    this.#last = { via, learned };
     return learned;
   }
 }
 
 const sorted = (via: readonly string[]): string[] => [...new Set(via)].sort();
+
+function nexthopsOf(paths: Paths): Of<'nexthop'>[] {
+  const up = [...paths.values()].filter(({ tunnel }) => tunnel.up);
+  const nexthop = (id: number, path: Path): Of<'nexthop'> => {
+    return { kind: 'nexthop', id, interfaceIndex: path.tunnel.interfaceIndex };
+  };
+  return [
+    ...up.map((path) => nexthop(ownNexthopId(path), path)),
+    ...up.filter(isUsable).map((path) => nexthop(learnedNexthopId(path), path)),
+  ];
+}
+
+/** Through every tunnel that is up. */
+function everywhereTarget(paths: Paths, addresses: readonly Of<'address'>[]) {
+  const up = [...paths.values()].filter(({ tunnel }) => tunnel.up);
+  const [first] = up;
+  if (first === undefined) return { groups: [], target: undefined };
+  const group: Of<'nexthop-group'> = {
+    kind: 'nexthop-group',
+    id: NEXTHOP_ID.everywhere,
+    members: up.map(ownNexthopId),
+  };
+  return { groups: [group], target: { nexthop: group.id, source: sourceFor(first, addresses) } };
+}
+
+/** Each BGP speaker behind its own tunnel only: the route there must not come out of BGP itself. */
+function speakerTargets(paths: Paths, addresses: readonly Of<'address'>[]): [PrefixKey, Target | undefined][] {
+  return [...paths.values()].flatMap((path) => {
+    const source = sourceFor(path, addresses);
+    const target = path.tunnel.up ? { nexthop: ownNexthopId(path), source } : undefined;
+    return path.tunnel.bgpPeers
+      .filter(isV4)
+      .map((peer): [PrefixKey, Target | undefined] => [prefixKey(hostPrefix(peer)), target]);
+  });
+}
 
 function localAddresses(base: FibBase, paths: Paths): Of<'address'>[] {
   return base.bgpLocalAddresses.flatMap(({ address, interface: name }) => {
@@ -156,3 +197,4 @@ function unique(objects: readonly FixedObject[]): FixedObject[] {
 }
 
 const isV4 = (address: IpAddress): boolean => address.family === 4;
+const isV4Prefix = ({ address }: Prefix): boolean => isV4(address);

@@ -10,7 +10,19 @@ export const PROTOCOL = 77;
 export const MARK = 0x7700;
 export const MARK_MASK = 0xff00;
 export const RULE_PRIORITY = { mark: 7700, bgpLocal: 7701, bgpPeer: 7702, policy: 7720, last: 7799 } as const;
-export const NEXTHOP_ID = { first: 77_000, group: 77_100, last: 77_999 } as const;
+/**
+ * A tunnel has two nexthops. Its own (`own` and its place) is the way to the BGP speakers behind it; the one for learned
+ * routes (`learned` and its place) can go without it, when the session that taught them does. Prefixes that go through all
+ * tunnels have the group `everywhere`, path sets those from `group` on.
+ */
+export const NEXTHOP_ID = {
+  first: 76_900,
+  own: 76_900,
+  everywhere: 76_999,
+  learned: 77_000,
+  group: 77_100,
+  last: 77_999,
+} as const;
 
 /** One tunnel as the FIB sees it. */
 export interface FibTunnel {
@@ -19,15 +31,10 @@ export interface FibTunnel {
   readonly interfaceIndex: number;
   /** Carries traffic: its SA is up. A tunnel that is not up has no nexthop. */
   readonly up: boolean;
+  /** What a BGP speaker behind it has announced may use it. */
+  readonly learns: boolean;
   /** /32 of Microsoft's BGP speakers behind this tunnel. */
   readonly bgpPeers: readonly IpAddress[];
-}
-
-/** A prefix that leads into tunnels whatever BGP says. */
-export interface FibRoute {
-  readonly prefix: Prefix;
-  /** Interfaces of the equal paths; order does not matter. Empty is not allowed. */
-  readonly via: readonly string[];
 }
 
 /**
@@ -50,7 +57,8 @@ export interface FibPermit {
 export interface FibBase {
   readonly bgpLocalAddresses: readonly { readonly address: IpAddress; readonly interface: string }[];
   readonly tunnels: readonly FibTunnel[];
-  readonly statics: readonly FibRoute[];
+  /** Lead through every tunnel whatever BGP says. */
+  readonly statics: readonly Prefix[];
   readonly permits: readonly FibPermit[];
 }
 

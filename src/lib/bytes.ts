@@ -17,37 +17,41 @@ export class WireError extends Error {
  */
 export class Reader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** Of the first octet of `#bytes`, in the outermost buffer. */
   readonly #base: number;
+  #start = 0;
   #at = 0;
+  #end: number;
 
   constructor(bytes: Uint8Array, base = 0) {
-    // Not the caller's object: slice() of a Buffer is a view, and what we hand out must copy with slice().
-    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    // Not a Buffer: its slice() is a view, and what we hand out must copy with slice().
+    this.#bytes =
+      bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#base = base;
+    this.#end = bytes.length;
   }
 
   /** Octets consumed so far. */
   get position(): number {
-    return this.#at;
+    return this.#at - this.#start;
   }
   /** Octets left. */
   get remaining(): number {
-    return this.#bytes.length - this.#at;
+    return this.#end - this.#at;
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#advance(1));
+    return this.#octet(this.#advance(1));
   }
   u16(): number {
-    return this.#view.getUint16(this.#advance(2));
+    return this.#u16(this.#advance(2));
   }
   u32(): number {
-    return this.#view.getUint32(this.#advance(4));
+    return this.#u32(this.#advance(4));
   }
   u64(): bigint {
-    return this.#view.getBigUint64(this.#advance(8));
+    const at = this.#advance(8);
+    return (BigInt(this.#u32(at)) << 32n) | BigInt(this.#u32(at + 4));
   }
   take(length: number): Uint8Array {
     const start = this.#advance(length);
@@ -59,7 +63,11 @@ export class Reader {
   /** A reader over the next `length` octets; offsets in its errors stay relative to the outermost buffer. */
   sub(length: number): Reader {
     const start = this.#advance(length);
-    return new Reader(this.#bytes.subarray(start, start + length), this.#base + start);
+    const sub = new Reader(this.#bytes, this.#base);
+    sub.#start = start;
+    sub.#at = start;
+    sub.#end = start + length;
+    return sub;
   }
   skip(length: number): void {
     this.#advance(length);
@@ -69,9 +77,20 @@ export class Reader {
     return new WireError(code, this.#base + this.#at);
   }
 
+  // By hand: a DataView for each of 100,000 small readers costs more than what it reads.
+  #octet(at: number): number {
+    return this.#bytes[at] ?? 0;
+  }
+  #u16(at: number): number {
+    return (this.#octet(at) << 8) | this.#octet(at + 1);
+  }
+  #u32(at: number): number {
+    return ((this.#u16(at) << 16) | this.#u16(at + 2)) >>> 0;
+  }
+
   #advance(length: number): number {
     const start = this.#at;
-    if (length < 0 || length > this.#bytes.length - start) throw this.error('truncated');
+    if (length < 0 || length > this.#end - start) throw this.error('truncated');
     this.#at = start + length;
     return start;
   }
@@ -79,16 +98,14 @@ export class Reader {
 
 /**
  * Growing big-endian buffer. Methods chain; `finish()` gives a right-sized copy.
- * Every method grows first and only then reads `#bytes` or `#view`, which growing replaces.
+ * Every method grows first and only then touches `#bytes`, which growing replaces.
  */
 export class Writer {
   #bytes: Uint8Array;
-  #view: DataView;
   #length = 0;
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   /** Octets written so far; also the offset to hand to `patchU16`. */
@@ -98,22 +115,21 @@ export class Writer {
 
   u8(value: number): this {
     const at = this.#grow(1);
-    this.#view.setUint8(at, value);
+    this.#bytes[at] = value;
     return this;
   }
   u16(value: number): this {
-    const at = this.#grow(2);
-    this.#view.setUint16(at, value);
+    this.#setU16(this.#grow(2), value);
     return this;
   }
   u32(value: number): this {
-    const at = this.#grow(4);
-    this.#view.setUint32(at, value);
+    this.#setU32(this.#grow(4), value);
     return this;
   }
   u64(value: bigint): this {
     const at = this.#grow(8);
-    this.#view.setBigUint64(at, value);
+    this.#setU32(at, Number((value >> 32n) & 0xffff_ffffn));
+    this.#setU32(at + 4, Number(value & 0xffff_ffffn));
     return this;
   }
   put(bytes: Uint8Array): this {
@@ -129,16 +145,25 @@ export class Writer {
   /** Overwrites two octets written earlier, for lengths known only afterwards. */
   patchU16(offset: number, value: number): this {
     if (offset + 2 > this.#length) throw new RangeError(`patch at ${offset} beyond ${this.#length} octets`);
-    this.#view.setUint16(offset, value);
+    this.#setU16(offset, value);
     return this;
   }
   patchU32(offset: number, value: number): this {
     if (offset + 4 > this.#length) throw new RangeError(`patch at ${offset} beyond ${this.#length} octets`);
-    this.#view.setUint32(offset, value);
+    this.#setU32(offset, value);
     return this;
   }
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
+  }
+
+  #setU16(at: number, value: number): void {
+    this.#bytes[at] = value >>> 8;
+    this.#bytes[at + 1] = value;
+  }
+  #setU32(at: number, value: number): void {
+    this.#setU16(at, value >>> 16);
+    this.#setU16(at + 2, value);
   }
 
   #grow(count: number): number {
@@ -148,7 +173,6 @@ export class Writer {
       const bigger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
       bigger.set(this.#bytes.subarray(0, start));
       this.#bytes = bigger;
-      this.#view = new DataView(bigger.buffer);
     }
     this.#length = needed;
     return start;

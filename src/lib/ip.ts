@@ -31,7 +31,10 @@ export function formatIp(address: IpAddress): string {
 }
 
 export function equalIp(a: IpAddress, b: IpAddress): boolean {
-  return a.family === b.family && a.bytes.every((octet, i) => octet === b.bytes[i]);
+  if (a === b) return true;
+  if (a.family !== b.family) return false;
+  for (let i = 0; i < a.bytes.length; i++) if (a.bytes[i] !== b.bytes[i]) return false;
+  return true;
 }
 
 /** IPv4 that no host on the Internet has: RFC 1918, RFC 6598 (carriers), link-local, loopback, "this network". */

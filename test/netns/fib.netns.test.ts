@@ -37,10 +37,16 @@ const PERMIT_RULES = [
 /** What `ip` shows for BOTH. */
 const HEALTHY = {
   addresses: ['169.254.21.1 tw0', '169.254.21.1 tw1'],
-  nexthops: ['id 77000 dev tw0', 'id 77001 dev tw1', 'id 77103 group 77000/77001'],
+  nexthops: [
+    'id 76900 dev tw0',
+    'id 76901 dev tw1',
+    'id 77000 dev tw0',
+    'id 77001 dev tw1',
+    'id 77103 group 77000/77001',
+  ],
   routes: [
-    '169.254.21.2 nhid 77000 src 169.254.21.1',
-    '169.254.22.2 nhid 77001 src 169.254.21.1',
+    '169.254.21.2 nhid 76900 src 169.254.21.1',
+    '169.254.22.2 nhid 76901 src 169.254.21.1',
     '20.20.32.0/19 nhid 77001 src 169.254.21.1',
     '40.96.0.0/13 nhid 77103 src 169.254.21.1',
     '52.96.0.0/14 nhid 77103 src 169.254.21.1',
@@ -84,7 +90,7 @@ afterEach(async () => {
 
 describe('the FIB in a real kernel', () => {
   it('holds what was asked for, asks for nothing twice, and is exactly as before after clear', async () => {
-    expect(await driver.ask(BOTH)).toEqual({ changed: 20, problems: [] });
+    expect(await driver.ask(BOTH)).toEqual({ changed: 22, problems: [] });
     expect(await kernel()).toEqual(HEALTHY);
     expect(await driver.ask(BOTH)).toEqual({ changed: 0, problems: [] });
     const toMicrosoft = 'route get 52.96.1.1 from 169.254.21.1';
@@ -96,15 +102,15 @@ describe('the FIB in a real kernel', () => {
     expect(await snapshot(NAMESPACE)).toBe(before);
   });
 
-  it('moves everything off a dead tunnel in one change and back in three', async () => {
+  it('moves everything off a dead tunnel in one go and back in three kinds of change', async () => {
     await driver.ask(BOTH);
-    expect(await driver.ask({ ...BOTH, up: ['tw0'], down: ['tw1'] })).toEqual({ changed: 1, problems: [] });
+    expect(await driver.ask({ ...BOTH, up: ['tw0'], down: ['tw1'] })).toEqual({ changed: 2, problems: [] });
     expect(await kernel()).toEqual({
       ...HEALTHY,
-      nexthops: ['id 77000 dev tw0', 'id 77103 group 77000'],
-      routes: HEALTHY.routes.filter((line) => !line.includes('77001')),
+      nexthops: ['id 76900 dev tw0', 'id 77000 dev tw0', 'id 77103 group 77000'],
+      routes: HEALTHY.routes.filter((line) => !/76901|77001/.test(line)),
     });
-    expect(await driver.ask(BOTH)).toEqual({ changed: 4, problems: [] }); // nexthop, group, and the two routes of tw1 alone
+    expect(await driver.ask(BOTH)).toEqual({ changed: 5, problems: [] }); // two nexthops, group, and the two routes of tw1 alone
     expect(await kernel()).toEqual(HEALTHY);
   });
 
@@ -186,16 +192,41 @@ describe('the FIB in a real kernel', () => {
     expect(await snapshot(NAMESPACE)).toBe(before);
   });
 
+  it('holds 100,000 routes, fails over without touching one, and repairs what a foreign hand took from them', async () => {
+    const all = { ...BOTH, many: [100_000, ['tw0', 'tw1']] };
+    expect(await driver.ask({ ...all, do: 'apply' })).toMatchObject({ problems: [] });
+    const total = 100_000 + 3 + 2;
+    expect(await driver.ask({ do: 'counters' })).toEqual({ desired: total, installed: total, failed: 0 });
+    expect(await routeCount()).toBe(total + 1); // and the foreign one
+
+    const failover = (await driver.ask({ ...all, up: ['tw0'], down: ['tw1'] })) as { changed: number };
+    expect(failover.changed).toBe(2);
+    expect(await routeCount()).toBe(total + 1 - 2); // tw1's speaker, and the prefix it had alone
+
+    await driver.ask(all);
+    await ip('route flush table 7700 root 20.0.0.0/16');
+    await eventually('256 routes are back', 20_000, async () => (await routeCount()) === total + 1);
+  });
+
+  it('writes the routes that changed, and no more', async () => {
+    await driver.ask({ ...BOTH, many: [1_000, ['tw0', 'tw1']] });
+    const moved = { '20.0.0.0/24': ['tw0'], '20.0.1.0/24': ['tw1'] };
+    const changed = { ...BOTH, do: 'routes', many: [1_000, ['tw0', 'tw1']], routes: { ...ROUTES, ...moved } };
+    expect(await driver.ask(changed)).toEqual({ changed: 2, problems: [] });
+    expect(await driver.ask({ ...changed, many: [0, []], routes: ROUTES })).toEqual({ changed: 1_000, problems: [] });
+    expect(await kernel()).toEqual(HEALTHY);
+  });
+
   it('names the object and the reason when another program holds our nexthop id', async () => {
-    await ip('nexthop add id 77001 dev wan0');
+    await ip('nexthop add id 76901 dev wan0');
     const { problems } = (await driver.ask(BOTH)) as { problems: { message: string }[] };
     expect(problems.map(({ message }) => message)).toEqual([
-      'The kernel refused to add "nexthop id 77001 dev tw1": EEXIST. ' +
-        'Another program holds this id; look at "ip nexthop show id 77001" and remove it there.',
+      'The kernel refused to add "nexthop id 76901 dev tw1": EEXIST. ' +
+        'Another program holds this id; look at "ip nexthop show id 76901" and remove it there.',
     ]);
     expect((await kernel()).routes).toContain('52.96.0.0/14 nhid 77103 src 169.254.21.1');
     await driver.ask({ do: 'clear' });
-    await ip('nexthop del id 77001');
+    await ip('nexthop del id 76901');
     expect(await snapshot(NAMESPACE)).toBe(before);
   });
 
@@ -211,6 +242,8 @@ describe('the FIB in a real kernel', () => {
     );
   });
 });
+
+const routeCount = async (): Promise<number> => (await ip('-j route show table 7700')).split('"dst"').length - 1;
 
 const ip = (command: string): Promise<string> => run('ip', ['-netns', NAMESPACE, ...command.split(' ')]);
 const sysctl = (...settings: string[]): Promise<string> =>

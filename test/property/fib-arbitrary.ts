@@ -21,6 +21,7 @@ export const fibInputArb: fc.Arbitrary<FibInput> = fc.record({
       interface: tunnelName,
       interfaceIndex: fc.integer({ min: 2, max: 5 }),
       up: fc.boolean(),
+      learns: fc.boolean(),
       bgpPeers: fc.array(localArb(), { maxLength: 2 }),
     }),
     { maxLength: TUNNELS, selector: (tunnel) => tunnel.interface },
@@ -28,6 +29,7 @@ export const fibInputArb: fc.Arbitrary<FibInput> = fc.record({
   routes: fc.array(fc.record({ prefix: learnedArb, via: fc.array(tunnelName, { minLength: 1, maxLength: TUNNELS }) }), {
     maxLength: 6,
   }),
+  statics: fc.array(learnedArb, { maxLength: 2 }),
   announced: fc.uniqueArray(learnedArb, { selector: ({ address }) => address.bytes[0] }),
   permits: fc.array(
     fc.record({

@@ -25,7 +25,7 @@ function decodePrefix(r: Reader, family: 4 | 6): Prefix {
   const length = r.u8();
   if (length > bytes.length * 8) throw r.error('prefix-length');
   const octets = Math.ceil(length / 8);
-  bytes.set(r.take(octets));
+  for (let i = 0; i < octets; i++) bytes[i] = r.u8();
   if (length % 8 !== 0) bytes[octets - 1] = (bytes[octets - 1] ?? 0) & (0xff << (8 - (length % 8)));
   return { address: { family, bytes }, length };
 }

@@ -96,6 +96,7 @@ function baseOf({ up = [], down = [], permits = [] }, index) {
     interface: name,
     interfaceIndex: index.get(name) ?? 0,
     up: isUp,
+    learns: true,
     bgpPeers: [ip(`169.254.2${1 + Number(name.slice(2))}.2`)],
   });
   const tunnels = [...up.map((name) => tunnel(name, true)), ...down.map((name) => tunnel(name, false))];

@@ -19,9 +19,11 @@ class ReadablePlan extends FibPlan {
       via,
       announced,
     }));
+    const everywhere = this.base.tunnels.map((tunnel) => tunnel.interface);
+    const statics = this.base.statics.map((prefix) => ({ prefix, via: everywhere }));
     return {
       ...this.base,
-      routes: [...this.base.statics, ...learned.filter(({ via }) => via.length > 0)],
+      routes: [...statics, ...learned.filter(({ via }) => via.length > 0)],
       announced: learned.filter(({ announced }) => announced).map(({ prefix }) => prefix),
     };
   }

@@ -57,10 +57,10 @@ export class FakeRouteNetlink implements RouteNetlink {
   /** As the kernel does when a device is set down: its nexthop goes, and with it the routes that have no other. */
   setDown(interfaceIndex: number): void {
     this.down.add(interfaceIndex);
-    const nexthop = this.kernel
-      .objects()
-      .find((object) => object.kind === 'nexthop' && object.interfaceIndex === interfaceIndex);
-    if (nexthop !== undefined) this.kernel.apply({ op: 'delete', object: nexthop });
+    for (const object of this.kernel.objects()) {
+      if (object.kind !== 'nexthop' || object.interfaceIndex !== interfaceIndex) continue;
+      this.kernel.apply({ op: 'delete', object });
+    }
   }
 
   #answer(request: NetlinkMessage): Refusal | undefined {

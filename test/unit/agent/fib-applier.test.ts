@@ -30,9 +30,10 @@ describe('FibApplier', () => {
     await apply(BOTH);
     expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
     expect(netlink.requests).toEqual([
+      'set nexthop id 76901 dev if11',
       'set nexthop id 77001 dev if11',
       'set nexthop id 77103 group 77000/77001',
-      'set route 169.254.22.2/32 table 7700 nhid 77001 src 169.254.21.1',
+      'set route 169.254.22.2/32 table 7700 nhid 76901 src 169.254.21.1',
       'set route 20.20.32.0/19 table 7700 nhid 77001 src 169.254.21.1',
     ]);
   });
@@ -41,8 +42,9 @@ describe('FibApplier', () => {
     const { apply, netlink } = setUp();
     await apply(BOTH);
     netlink.log.length = 0;
-    expect(await apply(ONE_DOWN)).toEqual({ changed: 1, problems: [] });
-    expect(netlink.log).toEqual(['delete nexthop id 77001 dev if11', 'dump', 'dump', 'dump', 'dump']);
+    expect(await apply(ONE_DOWN)).toEqual({ changed: 2, problems: [] });
+    const deleted = ['delete nexthop id 76901 dev if11', 'delete nexthop id 77001 dev if11'];
+    expect(netlink.log).toEqual([...deleted, 'dump', 'dump', 'dump', 'dump']);
     expect(netlink.lines().sort()).toEqual(linesOf(ONE_DOWN).sort());
   });
 
@@ -56,7 +58,7 @@ describe('FibApplier', () => {
         interface: 'tw1',
         code: 'FIB_INTERFACE_DOWN',
         message:
-          'The kernel refused to add "nexthop id 77001 dev tw1": Carrier for nexthop device is down (ENETDOWN). ' +
+          'The kernel refused to add "nexthop id 76901 dev tw1": Carrier for nexthop device is down (ENETDOWN). ' +
           'It is tried again as soon as the interface has carrier.',
       },
     ]);
@@ -90,7 +92,7 @@ describe('FibApplier', () => {
     await clock.advance(0);
     expect(netlink.requests.filter((line) => line.startsWith('up '))).toEqual(['up if11']);
     expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
-    expect(background).toEqual([{ changed: 5, problems: [] }]); // the device, its nexthop, the group, two routes
+    expect(background).toEqual([{ changed: 6, problems: [] }]); // the device, its nexthops, the group, two routes
 
     applier.notified(link(11, { up: true }));
     await clock.advance(1000);

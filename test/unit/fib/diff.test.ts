@@ -12,8 +12,9 @@ describe('diff', () => {
     const input = twoZones({ tunnels: [tunnel(0)], routes: [route('52.96.0.0/14', 'tw0', 'tw1')] });
     expect(text([], desired(input))).toEqual([
       'add address 169.254.21.1 dev tw0',
+      'add nexthop id 76900 dev tw0',
       'add nexthop id 77000 dev tw0',
-      'add route 169.254.21.2/32 table 7700 nhid 77000 src 169.254.21.1',
+      'add route 169.254.21.2/32 table 7700 nhid 76900 src 169.254.21.1',
       'add route 52.96.0.0/14 table 7700 nhid 77000 src 169.254.21.1',
       'add rule 7700: fwmark 0x7700/0xff00 lookup main',
       'add rule 7701: from 169.254.21.1/32 lookup 7700',
@@ -21,9 +22,15 @@ describe('diff', () => {
     ]);
   });
 
-  it('fails a tunnel over with one delete, however many routes there are', () => {
+  it('fails a tunnel over with a delete of its nexthops, however many routes there are', () => {
     const before = desired(twoZones({ routes: BOTH }));
     const after = desired(twoZones({ routes: BOTH, tunnels: [tunnel(0), tunnel(1, { up: false })] }));
+    expect(text(before, after)).toEqual(['delete nexthop id 76901 dev tw1', 'delete nexthop id 77001 dev tw1']);
+  });
+
+  it('fails a lost session over with one delete, and leaves the way to the speaker', () => {
+    const before = desired(twoZones({ routes: BOTH }));
+    const after = desired(twoZones({ routes: BOTH, tunnels: [tunnel(0), tunnel(1, { learns: false })] }));
     expect(text(before, after)).toEqual(['delete nexthop id 77001 dev tw1']);
   });
 
@@ -31,16 +38,17 @@ describe('diff', () => {
     const before = desired(twoZones({ routes: BOTH, tunnels: [tunnel(0), tunnel(1, { up: false })] }));
     const after = desired(twoZones({ routes: BOTH }));
     expect(text(before, after)).toEqual([
+      'add nexthop id 76901 dev tw1',
       'add nexthop id 77001 dev tw1',
       'replace nexthop id 77103 group 77000/77001',
-      'add route 169.254.22.2/32 table 7700 nhid 77001 src 169.254.21.1',
+      'add route 169.254.22.2/32 table 7700 nhid 76901 src 169.254.21.1',
     ]);
   });
 
   it('deletes nothing that the kernel already dropped with the last member of a group', () => {
     const before = desired(twoZones({ routes: BOTH, tunnels: [tunnel(0), tunnel(1, { up: false })] }));
     const after = desired(twoZones({ tunnels: [tunnel(0, { up: false }), tunnel(1, { up: false })] }));
-    expect(text(before, after)).toEqual(['delete nexthop id 77000 dev tw0']);
+    expect(text(before, after)).toEqual(['delete nexthop id 76900 dev tw0', 'delete nexthop id 77000 dev tw0']);
   });
 
   it('moves routes off a group before it deletes the group', () => {
@@ -67,7 +75,7 @@ describe('diff', () => {
     const closed = { permits: [permit('10.1.20.0/24', 'tunnels-only')], announced: [prefix('52.96.0.0/14')] };
     const before = desired(twoZones({ ...closed, routes: BOTH, tunnels: [tunnel(0)] }));
     const after = desired(twoZones({ ...closed, routes: BOTH, tunnels: [tunnel(0, { up: false })] }));
-    expect(text(before, after)).toEqual(['delete nexthop id 77000 dev tw0']);
+    expect(text(before, after)).toEqual(['delete nexthop id 76900 dev tw0', 'delete nexthop id 77000 dev tw0']);
     const changed = after.map((object) => (object.kind === 'route' ? { ...object, nexthop: 0 } : object));
     expect(text(changed, after)).toEqual(['replace route 52.96.0.0/14 table 7701 blackhole']);
   });
@@ -81,16 +89,16 @@ describe('diff', () => {
 
   it('puts right what carries our mark in a shape we never make', () => {
     const [address, nexthop] = desired(twoZones({ tunnels: [tunnel(0)] }));
-    const foreign: KernelObject = { kind: 'nexthop-group', id: 77_000, members: [77_005] };
+    const foreign: KernelObject = { kind: 'nexthop-group', id: 76_900, members: [76_905] };
     expect(
       text(
         [foreign],
         [address, nexthop].flatMap((object) => object ?? []),
       ),
     ).toEqual([
-      'delete nexthop id 77000 group 77005',
+      'delete nexthop id 76900 group 76905',
       'add address 169.254.21.1 dev tw0',
-      'add nexthop id 77000 dev tw0',
+      'add nexthop id 76900 dev tw0',
     ]);
   });
 });

@@ -4,7 +4,6 @@ import { FibPlan } from '../../../src/fib/plan.ts';
 import {
   CLOSED_TABLE,
   type FibBase,
-  type FibRoute,
   type FixedObject,
   type KernelChange,
   type KernelObject,
@@ -15,9 +14,9 @@ import { type Prefix, type PrefixKey, prefixKey } from '../../../src/lib/ip.ts';
 
 /** A whole plan as one value. */
 export interface FibInput extends Omit<FibBase, 'statics'> {
-  readonly statics?: readonly FibRoute[];
-  /** Learned. */
-  readonly routes: readonly FibRoute[];
+  readonly statics?: readonly Prefix[];
+  /** Learned: prefixes and the interfaces of their paths. */
+  readonly routes: readonly { readonly prefix: Prefix; readonly via: readonly string[] }[];
   readonly announced: readonly Prefix[];
 }
 

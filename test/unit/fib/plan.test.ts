@@ -19,10 +19,12 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
     input: twoZones(),
     kernel: [
       ...ADDRESSES,
+      'nexthop id 76900 dev tw0',
+      'nexthop id 76901 dev tw1',
       'nexthop id 77000 dev tw0',
       'nexthop id 77001 dev tw1',
-      'route 169.254.21.2/32 table 7700 nhid 77000 src 169.254.21.1',
-      'route 169.254.22.2/32 table 7700 nhid 77001 src 169.254.21.1',
+      'route 169.254.21.2/32 table 7700 nhid 76900 src 169.254.21.1',
+      'route 169.254.22.2/32 table 7700 nhid 76901 src 169.254.21.1',
       ...RULES,
     ],
   },
@@ -38,11 +40,13 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
     }),
     kernel: [
       ...ADDRESSES,
+      'nexthop id 76900 dev tw0',
+      'nexthop id 76901 dev tw1',
       'nexthop id 77000 dev tw0',
       'nexthop id 77001 dev tw1',
       'nexthop id 77103 group 77000/77001',
-      'route 169.254.21.2/32 table 7700 nhid 77000 src 169.254.21.1',
-      'route 169.254.22.2/32 table 7700 nhid 77001 src 169.254.21.1',
+      'route 169.254.21.2/32 table 7700 nhid 76900 src 169.254.21.1',
+      'route 169.254.22.2/32 table 7700 nhid 76901 src 169.254.21.1',
       'route 52.96.0.0/14 table 7700 nhid 77103 src 169.254.21.1',
       'route 40.96.0.0/13 table 7700 nhid 77103 src 169.254.21.1',
       'route 20.20.32.0/19 table 7700 nhid 77001 src 169.254.21.1',
@@ -58,9 +62,31 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
     }),
     kernel: [
       ...ADDRESSES,
+      'nexthop id 76900 dev tw0',
       'nexthop id 77000 dev tw0',
       'nexthop id 77103 group 77000',
-      'route 169.254.21.2/32 table 7700 nhid 77000 src 169.254.21.1',
+      'route 169.254.21.2/32 table 7700 nhid 76900 src 169.254.21.1',
+      'route 52.96.0.0/14 table 7700 nhid 77103 src 169.254.21.1',
+      ...RULES,
+    ],
+  },
+  {
+    name: 'a tunnel whose sessions are gone leaves its groups, but not its BGP speaker nor what leads everywhere',
+    input: twoZones({
+      tunnels: [tunnel(0), tunnel(1, { learns: false })],
+      statics: [prefix('198.18.1.101/32')],
+      routes: [route('52.96.0.0/14', 'tw0', 'tw1'), route('20.20.32.0/19', 'tw1')],
+    }),
+    kernel: [
+      ...ADDRESSES,
+      'nexthop id 76900 dev tw0',
+      'nexthop id 76901 dev tw1',
+      'nexthop id 77000 dev tw0',
+      'nexthop id 76999 group 76900/76901',
+      'nexthop id 77103 group 77000',
+      'route 198.18.1.101/32 table 7700 nhid 76999 src 169.254.21.1',
+      'route 169.254.21.2/32 table 7700 nhid 76900 src 169.254.21.1',
+      'route 169.254.22.2/32 table 7700 nhid 76901 src 169.254.21.1',
       'route 52.96.0.0/14 table 7700 nhid 77103 src 169.254.21.1',
       ...RULES,
     ],
@@ -154,8 +180,9 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
     }),
     kernel: [
       'address 169.254.21.1 dev lo',
+      'nexthop id 76900 dev tw1',
       'nexthop id 77000 dev tw1',
-      'route 169.254.22.2/32 table 7700 nhid 77000 src 169.254.21.1',
+      'route 169.254.22.2/32 table 7700 nhid 76900 src 169.254.21.1',
       'rule 7700: fwmark 0x7700/0xff00 lookup main',
       'rule 7701: from 169.254.21.1/32 lookup 7700',
       'rule 7702: to 169.254.22.2/32 lookup 7700',
@@ -175,8 +202,9 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
     }),
     kernel: [
       'address 169.254.21.1 dev tw0',
+      'nexthop id 76900 dev tw0',
       'nexthop id 77000 dev tw0',
-      'route 169.254.21.2/32 table 7700 nhid 77000 src 169.254.21.1',
+      'route 169.254.21.2/32 table 7700 nhid 76900 src 169.254.21.1',
       ...RULES.slice(0, 3),
     ],
   },
@@ -189,8 +217,11 @@ describe('FibPlan', () => {
 
   it('numbers tunnels by name, tw2 before tw10, whatever their order', () => {
     const tunnels = [tunnel(10), tunnel(2), tunnel(0)];
-    const ids = formatObjects(desired(twoZones({ tunnels, bgpLocalAddresses: [] })), names).slice(0, 3);
-    expect(ids).toEqual(['nexthop id 77000 dev tw0', 'nexthop id 77001 dev tw2', 'nexthop id 77002 dev tw10']);
+    const ids = formatObjects(desired(twoZones({ tunnels, bgpLocalAddresses: [] })), names).slice(0, 6);
+    expect(ids).toEqual([
+      ...['nexthop id 76900 dev tw0', 'nexthop id 76901 dev tw2', 'nexthop id 76902 dev tw10'],
+      ...['nexthop id 77000 dev tw0', 'nexthop id 77001 dev tw2', 'nexthop id 77002 dev tw10'],
+    ]);
   });
 
   it('gives different path sets different groups even where their masks meet', () => {
