@@ -15,6 +15,11 @@ import type { TunnelSpec } from './tunnel-spec.ts';
 const DEFAULT_LOCAL_PREF = 100;
 /** A session that sent no End-of-RIB (RFC 4724 §2: a SHOULD) has told its table after so long. */
 const TABLE_WITHIN_MS = 60_000;
+/**
+ * While a session is telling its table, and that is a big one, its prefixes gather for so long at most: two zones that tell the
+ * same are then one write each, not two.
+ */
+const GATHER = { fromPrefixes: 1_000, ms: 100 } as const;
 /** No interface has this index. */
 const NO_DEVICE = 0;
 
@@ -41,6 +46,10 @@ interface Peer {
   /** BGP Identifier of the running session. */
   routerId: IpAddress;
   established: boolean;
+  /** Established, and its table is not complete. */
+  telling: boolean;
+  /** Of the present policy, once it is asked for. */
+  judge: ImportJudge | undefined;
   cancelTableWait: (() => void) | undefined;
 }
 
@@ -63,6 +72,7 @@ export class Routing {
   #problems: FibResult['problems'] = [];
   #lastMultipath: readonly RibPath[] = [];
   #lastInterfaces: readonly string[] = [];
+  #cancelGathering: (() => void) | undefined;
   #closed = false;
 
   constructor(deps: RoutingDeps) {
@@ -78,6 +88,7 @@ export class Routing {
   setPolicy(policy: RoutingPolicy): void {
     this.#policy = policy;
     for (const [key, peer] of this.#peers) {
+      peer.judge = undefined;
       const judge = this.#judgeOf(peer);
       const share = new Sharing(key, peer);
       this.#rib.judge(key, (prefix, before) => {
@@ -128,6 +139,8 @@ export class Routing {
       interface: tunnelInterface,
       routerId,
       established: false,
+      telling: false,
+      judge: undefined,
       cancelTableWait: undefined,
     });
     this.#rib.addPeer(key, config.maxPrefixes);
@@ -144,6 +157,7 @@ export class Routing {
     if (peer === undefined) return;
     peer.routerId = routerId;
     peer.established = true;
+    peer.telling = true;
     void this.#apply('sessions');
     const { clock } = this.#deps;
     peer.cancelTableWait = clock.wakeAt(after(clock.now(), TABLE_WITHIN_MS), () => this.endOfRib(key));
@@ -151,8 +165,11 @@ export class Routing {
 
   /** The peer has told all it announces. */
   endOfRib(key: string): void {
-    this.#peers.get(key)?.cancelTableWait?.();
+    const peer = this.#peers.get(key);
+    peer?.cancelTableWait?.();
+    if (peer !== undefined) peer.telling = false;
     this.#rib.tableComplete(key);
+    if (!this.#isTelling()) this.#stopGathering();
     void this.#apply();
   }
 
@@ -164,15 +181,10 @@ export class Routing {
     const receivedAt = this.#deps.clock.now();
     const judge = this.#judgeOf(peer);
     const share = new Sharing(key, peer);
-    const batches = new Map<Announcement<PathAttributes>, PrefixKey[]>();
-    for (const { prefix, attributes } of announced) {
-      const at = prefixKey(prefix);
-      const announcement = share.announcement({ attributes, receivedAt }, judge.objection(at, attributes));
-      const batch = batches.get(announcement);
-      if (batch === undefined) batches.set(announcement, [at]);
-      else batch.push(at);
+    for (const { attributes, prefixes, rejected } of runs(announced, judge)) {
+      this.#rib.announce(key, prefixes, share.announcement({ attributes, receivedAt }, rejected));
     }
-    for (const [announcement, prefixes] of batches) this.#rib.announce(key, prefixes, announcement);
+    if (this.#rib.pendingChanges >= GATHER.fromPrefixes && this.#isTelling()) this.#gather();
     void this.#apply();
   }
 
@@ -180,7 +192,11 @@ export class Routing {
   peerDown(key: string): void {
     const peer = this.#peers.get(key);
     peer?.cancelTableWait?.();
-    if (peer !== undefined) peer.established = false;
+    if (peer !== undefined) {
+      peer.established = false;
+      peer.telling = false;
+    }
+    this.#stopGathering();
     this.#rib.sessionLost(key);
     void this.#apply('sessions');
   }
@@ -202,6 +218,7 @@ export class Routing {
 
   /** Tells the plan of the routes that have changed since the last call. */
   tellRoutes(): void {
+    if (this.#cancelGathering !== undefined) return;
     this.#rib.drainChanges(({ key, multipath, announced }) =>
       this.#deps.plan.setPaths(key, this.#interfaces(multipath), announced),
     );
@@ -228,6 +245,7 @@ export class Routing {
 
   /** Changes of one turn of the event loop share one pass; a burst of UPDATEs must not cost one pass each. */
   #apply(change: Change = 'routes'): Promise<void> {
+    if (change === 'routes' && this.#cancelGathering !== undefined) return Promise.resolve();
     if (CHANGES.indexOf(change) > CHANGES.indexOf(this.#changed)) this.#changed = change;
     this.#scheduled ??= this.#pass();
     return this.#scheduled;
@@ -247,6 +265,23 @@ export class Routing {
     this.#changed = 'routes';
     if (changed !== 'routes') plan.setBase(this.#fibBase());
     return changed === 'devices' ? applier.apply() : applier.routesChanged();
+  }
+
+  #isTelling(): boolean {
+    return [...this.#peers.values()].some(({ telling }) => telling);
+  }
+
+  #gather(): void {
+    const { clock } = this.#deps;
+    this.#cancelGathering ??= clock.wakeAt(after(clock.now(), GATHER.ms), () => {
+      this.#stopGathering();
+      void this.#apply();
+    });
+  }
+
+  #stopGathering(): void {
+    this.#cancelGathering?.();
+    this.#cancelGathering = undefined;
   }
 
   #change(tunnelInterface: string, change: Partial<FibTunnel>): void {
@@ -284,8 +319,9 @@ export class Routing {
     return this.#lastInterfaces;
   }
 
-  #judgeOf({ config }: Peer): ImportJudge {
-    return new ImportJudge(this.#importPolicy(config));
+  #judgeOf(peer: Peer): ImportJudge {
+    peer.judge ??= new ImportJudge(this.#importPolicy(peer.config));
+    return peer.judge;
   }
 
   #importPolicy(config: BgpConfig): ImportPolicy {
@@ -301,12 +337,32 @@ export class Routing {
   }
 }
 
-/** One announcement for all prefixes that came with the same attributes and were judged alike. */
+interface Run {
+  readonly attributes: PathAttributes;
+  readonly prefixes: PrefixKey[];
+  readonly rejected: string | undefined;
+}
+
+/** Neighbours with the same attributes that policy judges alike. */
+function* runs(announced: readonly BgpRoute[], judge: ImportJudge): Generator<Run> {
+  let run: Run | undefined;
+  for (const { prefix, attributes } of announced) {
+    const key = prefixKey(prefix);
+    const rejected = judge.objection(key, attributes);
+    if (run?.attributes !== attributes || run.rejected !== rejected) {
+      if (run !== undefined) yield run;
+      run = { attributes, prefixes: [], rejected };
+    }
+    run.prefixes.push(key);
+  }
+  if (run !== undefined) yield run;
+}
+
+/** One announcement for neighbours that came together and were judged alike. */
 class Sharing {
   readonly #key: string;
   readonly #peer: Peer;
-  readonly #accepted = new Map<PathAttributes, Announcement<PathAttributes>>();
-  readonly #rejected = new Map<PathAttributes, Map<string, Announcement<PathAttributes>>>();
+  #last: Announcement<PathAttributes> | undefined;
 
   constructor(key: string, peer: Peer) {
     this.#key = key;
@@ -317,17 +373,11 @@ class Sharing {
     { attributes, receivedAt }: Pick<Announcement<PathAttributes>, 'attributes' | 'receivedAt'>,
     rejected: string | undefined,
   ): Announcement<PathAttributes> {
-    const known =
-      rejected === undefined ? this.#accepted.get(attributes) : this.#rejected.get(attributes)?.get(rejected);
-    if (known !== undefined) return known;
+    const last = this.#last;
+    if (last?.attributes === attributes && last.rejected === rejected && last.receivedAt === receivedAt) return last;
     const path = rejected === undefined ? ribPath(this.#key, this.#peer, attributes) : undefined;
-    const made = { attributes, path, rejected, receivedAt };
-    if (rejected === undefined) this.#accepted.set(attributes, made);
-    else {
-      const reasons = this.#rejected.get(attributes) ?? new Map<string, Announcement<PathAttributes>>();
-      this.#rejected.set(attributes, reasons.set(rejected, made));
-    }
-    return made;
+    this.#last = { attributes, path, rejected, receivedAt };
+    return this.#last;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Random } from '../crypto/types.ts';
-import { prefixKey } from '../lib/ip.ts';
+import { type Prefix, prefixKey } from '../lib/ip.ts';
 import { after, earliest, elapsedMs, type Instant } from '../lib/time.ts';
 import { AdjRibOut, differenceUpdates, END_OF_RIB, exportAttributes } from './adj-rib-out.ts';
 import { survivor } from './collision.ts';
@@ -13,7 +13,7 @@ import {
 } from './explain.ts';
 import { isIpv4Unicast, localOpen, type Negotiated, negotiate } from './negotiation.ts';
 import { jittered, type Recovery, RetrySchedule, recoveryFrom } from './retry-schedule.ts';
-import type { BgpConfig, BgpInput, BgpOutput, BgpState, BgpView } from './types.ts';
+import type { BgpConfig, BgpInput, BgpOutput, BgpRoute, BgpState, BgpView } from './types.ts';
 import { updateRoutes } from './update-routes.ts';
 import { describeCapability } from './wire/capabilities.ts';
 import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
@@ -77,7 +77,7 @@ export class BgpSession {
         this.#onData(input.connection, input.bytes, now);
         break;
       case 'advertise':
-        this.#adjRibOut.set(input.prefixes.filter((prefix) => prefix.address.family === 4));
+        this.#adjRibOut.set(input.prefixes.filter(isIpv4));
         this.#advertise();
         break;
       case 'timeout':
@@ -229,12 +229,12 @@ export class BgpSession {
     const routes = updateRoutes(update);
     for (const fault of update.faults) if (fault.action === 'attribute-discard') this.#log(fault.action, fault.detail);
     if (routes.treatedAsWithdraw !== undefined) this.#log('treat-as-withdraw', routes.treatedAsWithdraw);
-    const announced = routes.announced.filter((route) => route.prefix.address.family === 4);
-    const keys = new Set(announced.map((route) => prefixKey(route.prefix)));
+    const announced = routes.announced.filter(isIpv4Route);
+    for (const { prefix } of announced) this.#received.add(prefixKey(prefix));
     // RFC 4271 §4.3: a prefix in both fields counts as announced.
-    const withdrawn = routes.withdrawn.filter((prefix) => prefix.address.family === 4 && !keys.has(prefixKey(prefix)));
+    const both = routes.withdrawn.length === 0 ? undefined : new Set(announced.map(({ prefix }) => prefixKey(prefix)));
+    const withdrawn = routes.withdrawn.filter((prefix) => isIpv4(prefix) && both?.has(prefixKey(prefix)) !== true);
     for (const prefix of withdrawn) this.#received.delete(prefixKey(prefix));
-    for (const key of keys) this.#received.add(key);
     if (this.#received.size > this.#config.maxPrefixes) {
       return this.#fail(connection, prefixLimitExceeded(this.#config), 'idle-hold-long', now);
     }
@@ -380,3 +380,6 @@ export class BgpSession {
     return this.#retry.running ? 'active' : 'idle';
   }
 }
+
+const isIpv4 = ({ address }: Prefix): boolean => address.family === 4;
+const isIpv4Route = ({ prefix }: BgpRoute): boolean => isIpv4(prefix);

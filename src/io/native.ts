@@ -188,6 +188,11 @@ export interface NativeNetlink {
   /** Port id (nl_pid). */
   readonly port: number;
   send(datagram: Uint8Array): void;
+  /**
+   * Sends from another thread, which the kernel keeps busy with what the datagram asks; the octets must stay as they are until
+   * `onSent`. `errno`: 0 when it was sent.
+   */
+  sendAside(datagram: Uint8Array, onSent: (errno: number) => void): void;
   close(): void;
 }
 export interface NativeRawSocket {

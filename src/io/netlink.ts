@@ -18,6 +18,8 @@ const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
 const NLMSGERR_ATTR_MSG = 1;
 
+/** A burst of so many requests keeps the kernel busy for a millisecond or longer: another thread waits for it. */
+const ASIDE_FROM = 128;
 /** One send is at most this; the answers to that many requests fit the socket's receive buffer. */
 const CHUNK_MESSAGES = 1024;
 const CHUNK_OCTETS = 128 * 1024;
@@ -241,15 +243,21 @@ export class NetlinkSocket {
   }
 
   #send(frames: readonly NetlinkFrame[]): void {
-    try {
-      this.#requests.send(encodeFrames(frames));
-    } catch (error) {
+    const fail = (failure: Error): void => {
       // Nothing reached the kernel, so nothing will be answered.
-      const failure = error instanceof Error ? error : new Error(String(error));
       for (const { sequence } of frames) {
         this.#pending.get(sequence)?.fail(failure);
         this.#pending.delete(sequence);
       }
+    };
+    try {
+      const datagram = encodeFrames(frames);
+      if (frames.length < ASIDE_FROM) return this.#requests.send(datagram);
+      this.#requests.sendAside(datagram, (errno) => {
+        if (errno !== 0) fail(new NetlinkError({ code: getSystemErrorName(-errno), detail: 'sendto' }));
+      });
+    } catch (error) {
+      fail(error instanceof Error ? error : new Error(String(error)));
     }
   }
 

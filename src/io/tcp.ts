@@ -47,6 +47,9 @@ export interface TcpListener {
 /** A BGP peer that does not read fills this and is cut off: nothing queues without bound. */
 const MAX_UNSENT_OCTETS = 16 * 1024 * 1024;
 
+/** Data that comes in pieces of this size comes without end: libuv would read two megabytes in a row. */
+const FAIR_SHARE_OCTETS = 32 * 1024;
+
 /** Connects; failures, including those of making the socket, come as `onClosed`. */
 export function dialTcp(addon: NativeAddon, to: Endpoint, options: TcpOptions, handlers: TcpHandlers): TcpConnection {
   const socket = openSocket(addon, options);
@@ -108,7 +111,10 @@ function wire(socket: Socket, handlers: Omit<TcpHandlers, 'onConnected'>): TcpCo
   let open = true;
   socket.setNoDelay(true);
   socket.on('data', (bytes) => {
-    if (open) handlers.onData(Uint8Array.from(bytes));
+    if (!open) return;
+    handlers.onData(Uint8Array.from(bytes));
+    // A peer with a table of megabytes to tell must not keep the event loop from everybody else.
+    if (bytes.length >= FAIR_SHARE_OCTETS) takeTurns(socket);
   });
   socket.on('error', (error) => {
     reason = error.message;
@@ -137,6 +143,12 @@ function wire(socket: Socket, handlers: Omit<TcpHandlers, 'onConnected'>): TcpCo
       else socket.resetAndDestroy();
     },
   };
+}
+
+/** Reads on when everything else that waits has had its turn. */
+function takeTurns(socket: Socket): void {
+  socket.pause();
+  setImmediate(() => socket.resume());
 }
 
 function nativeOptions(options: TcpOptions): NativeTcpOptions {

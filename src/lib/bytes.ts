@@ -72,6 +72,12 @@ export class Reader {
   skip(length: number): void {
     this.#advance(length);
   }
+  /** Another reader at the same place, to look ahead. */
+  copy(): Reader {
+    const ahead = this.sub(this.remaining);
+    this.#at = ahead.#start;
+    return ahead;
+  }
   /** For decoders: a `WireError` at the current position. */
   error(code: string): WireError {
     return new WireError(code, this.#base + this.#at);

@@ -26,7 +26,7 @@ interface Peer {
 /** Everything about one prefix. */
 interface Slot<Attributes> {
   /** By the place of the peer. */
-  readonly held: (Held<Attributes> | undefined)[];
+  held: (Held<Attributes> | undefined)[];
   /** Announced to an earlier run or by a peer that is gone: nobody knows whether it still holds. */
   ownerless: boolean;
   /** Waits in the list of changes. */
@@ -48,6 +48,8 @@ const NOTHING: Selection = { multipath: [], losers: [] };
 export class Rib<Attributes> {
   readonly #peers = new Map<string, Peer>();
   readonly #slots = new Map<PrefixKey, Slot<Attributes>>();
+  /** Peers that a slot has room for. */
+  #places = 0;
   #changes: PrefixKey[] = [];
   #ownerless = 0;
   /** The last choice: neighbours in a table mostly come from the same UPDATEs. */
@@ -58,6 +60,7 @@ export class Rib<Attributes> {
     const taken = new Set([...this.#peers.values()].map(({ index }) => index));
     let index = 0;
     while (taken.has(index)) index++;
+    this.#places = Math.max(this.#places, index + 1);
     const none = { received: 0, accepted: 0, remembered: 0 };
     this.#peers.set(key, { index, maxPrefixes, session: 0, complete: false, ...none });
   }
@@ -159,6 +162,11 @@ export class Rib<Attributes> {
     return { received, accepted };
   }
 
+  /** Prefixes that `drainChanges` would name. */
+  get pendingChanges(): number {
+    return this.#changes.length;
+  }
+
   /** The choice for one prefix; undefined when nobody offers a path. */
   entry(prefix: Prefix): RibEntry | undefined {
     const slot = this.#slots.get(prefixKey(prefix));
@@ -190,21 +198,22 @@ export class Rib<Attributes> {
       slot.changed = false;
       const announced = slot.ownerless || slot.held.some((held) => held?.path !== undefined);
       visit({ key, multipath: this.#select(slot).multipath, announced });
-      if (!slot.ownerless && slot.held.every((held) => held === undefined)) this.#slots.delete(key);
+      if (!announced && slot.held.every((held) => held === undefined)) this.#slots.delete(key);
     }
   }
 
   #slotOf(key: PrefixKey): Slot<Attributes> {
     const known = this.#slots.get(key);
     if (known !== undefined) return known;
-    const slot: Slot<Attributes> = { held: [], ownerless: false, changed: false };
+    // of its full size at once: an array that grows takes room for 17
+    const slot: Slot<Attributes> = { held: new Array(this.#places).fill(undefined), ownerless: false, changed: false };
     this.#slots.set(key, slot);
     return slot;
   }
 
   /** Replaces what a peer says of a prefix. */
   #put(peer: Peer, key: PrefixKey, slot: Slot<Attributes>, after: Held<Attributes> | undefined): void {
-    while (slot.held.length < peer.index) slot.held.push(undefined);
+    if (slot.held.length <= peer.index) slot.held = widened(slot.held, this.#places);
     const before = slot.held[peer.index];
     slot.held[peer.index] = after;
     count(peer, before, -1);
@@ -258,6 +267,10 @@ export class Rib<Attributes> {
     }
     return this.#last.selection;
   }
+}
+
+function widened<T>(places: readonly (T | undefined)[], length: number): (T | undefined)[] {
+  return Array.from({ length }, (_, i) => places[i]);
 }
 
 function count(peer: Peer, held: Held<unknown> | undefined, by: 1 | -1): void {

@@ -10,6 +10,7 @@ export const PSK = 'Netns-PSK-0123456789-abcdefghijklm';
 export interface BranchOptions {
   readonly ike?: Readonly<Record<string, unknown>>;
   readonly ipsec?: Readonly<Record<string, unknown>>;
+  readonly bgp?: Readonly<Record<string, unknown>>;
   /** Top-level keys, laid over the rest. */
   readonly top?: Readonly<Record<string, unknown>>;
 }
@@ -77,6 +78,7 @@ function branch(topology: Topology, zones: readonly Zone[], top: object, link: o
           ...(second !== undefined && { zone_peer_ip: second.bgp }),
           asn: BRANCH_ASN,
           export: { networks: ['staff'] },
+          ...options.bgp,
         },
         ...link,
       },

@@ -33,8 +33,16 @@ export class ZoneGateway {
     this.#exit = new Promise((resolve) => this.#child.once('close', resolve));
   }
 
-  /** Serves the branch of `manualBranch` with mix8 and mix6. */
-  static async start(zone: Zone): Promise<ZoneGateway> {
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('the gateway did not start');
+    return this.#child.pid;
+  }
+
+  /**
+   * Serves the branch of `manualBranch` with mix8 and mix6. `localBgp`: where its own BGP speaker listens, if somebody else is to
+   * speak for the zone.
+   */
+  static async start(zone: Zone, { localBgp = zone.bgp }: { localBgp?: string } = {}): Promise<ZoneGateway> {
     const gateway = new ZoneGateway(zone);
     await eventually('the gateway is ready', 10_000, () => {
       if (gateway.#child.exitCode !== null) throw new Hopeless(gateway.#lines.join('\n'));
@@ -43,7 +51,7 @@ export class ZoneGateway {
     const order = {
       command: 'serve',
       psk: PSK,
-      localBgp: zone.bgp,
+      localBgp,
       branchBgp: ADDRESS.branchBgp,
       branchAsn: BRANCH_ASN,
       ike: [{ encryption: 'aes256', integrity: 'sha384', dhGroup: 20 }],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatPrefix, prefix } from '../../../src/lib/ip.ts';
+import { formatPrefix, ip, prefix } from '../../../src/lib/ip.ts';
 import { bothUp, POLICY, route, settle, setUp, ZONE1, ZONE2 } from './routing-world.ts';
 import { branchSpecs } from './zone-peers.ts';
 
@@ -106,6 +106,39 @@ describe('Routing', () => {
     await settle();
     expect(inputs.length).toBe(before + 1);
     expect(inputs.at(-1)?.routes).toHaveLength(100);
+  });
+
+  it('gathers a big table until it is told, or for 100 ms, but not what else happens', async () => {
+    const { routing, clock, inputs, last } = await bothUp();
+    const many = (zone: string) => Array.from({ length: 1_000 }, (_, i) => route(`20.${i >> 8}.${i & 255}.0/24`, zone));
+    routing.update(ZONE1, many(ZONE1), []);
+    await settle();
+    const before = inputs.length;
+    routing.update(ZONE2, many(ZONE2), []);
+    routing.endOfRib(ZONE1);
+    await settle();
+    expect(inputs.length).toBe(before);
+    routing.endOfRib(ZONE2);
+    await settle();
+    expect(inputs.length).toBe(before + 1);
+    expect(new Set(last().routes.map((line) => line.replace(/^\S+/, '')))).toEqual(new Set([' via tw0 tw1']));
+
+    routing.peerDown(ZONE2);
+    await settle();
+    routing.peerUp(ZONE2, ip(ZONE2));
+    routing.update(ZONE2, many(ZONE2), []);
+    await settle();
+    expect(last().routes.filter((line) => line.endsWith('via tw0 tw1'))).toEqual([]);
+    await clock.advance(100);
+    expect(last().routes.filter((line) => line.endsWith('via tw0 tw1'))).toHaveLength(1_000);
+
+    routing.update(
+      ZONE2,
+      [],
+      many(ZONE2).map(({ prefix: each }) => each),
+    );
+    await routing.setUp('tw0', false);
+    expect(last().tunnels).toContain('tw0 if10 down');
   });
 
   it('says when the kernel holds the result', async () => {

@@ -149,7 +149,8 @@ function fakeKernel(respond: (request: NetlinkFrame) => NetlinkFrame[]) {
         for (const frame of answers) onMessage(concat(encodeFrames([frame])));
       });
     };
-    return { port: deliveries.length, send, close: () => undefined };
+    const sendAside: typeof send = (datagram) => send(datagram);
+    return { port: deliveries.length, send, sendAside, close: () => undefined };
   };
   const socket = new NetlinkSocket({ openNetlink } as NativeAddon, {
     protocol: 0,
