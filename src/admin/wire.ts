@@ -168,6 +168,10 @@ export interface ReceivedPrefixView {
   med: number | null;
   local_pref: number | null;
   communities: string[];
+  /** Eight octets each, as hex digits. */
+  extended_communities: string[];
+  /** RFC 9234: the AS of the ONLY_TO_CUSTOMER attribute. */
+  only_to_customer: number | null;
   large_communities: string[];
   accepted: boolean;
   reject_reason: string | null;

@@ -26,9 +26,13 @@ export interface BgpTransportHandlers {
 }
 
 export interface BgpPeerEvents {
-  readonly onUp: (routerId: IpAddress) => void;
-  readonly onDown: (reason: string) => void;
+  /** `keepsForwarding`: stale routes of the session before stay until the table is told. */
+  readonly onUp: (routerId: IpAddress, keepsForwarding: boolean) => void;
+  /** `staleSec`: how long the routes stay in use all the same; 0: they are void. */
+  readonly onDown: (reason: string, staleSec: number) => void;
   readonly onRoutes: (routes: Extract<BgpOutput, { kind: 'routes' }>) => void;
+  /** The peer sends its whole table once more. */
+  readonly onBeginOfRib?: () => void;
   /** The peer has sent its whole table; for who must know what is missing from it. */
   readonly onEndOfRib?: () => void;
   readonly onLog: (event: string, detail: string) => void;
@@ -130,7 +134,7 @@ export class BgpPeer {
     if (this.#wanted) {
       this.#cancelRestart = this.#clock.wakeAt(after(this.#clock.now(), RESTART_MS), () => this.start());
     }
-    if (wasEstablished) this.#events.onDown('internal error; the log has the details');
+    if (wasEstablished) this.#events.onDown('internal error; the log has the details', 0);
   }
 
   #perform(life: Life, output: BgpOutput): void {
@@ -147,12 +151,14 @@ export class BgpPeer {
         return;
       case 'up':
         this.#established = true;
-        return this.#events.onUp(output.routerId);
+        return this.#events.onUp(output.routerId, output.keepsForwarding);
       case 'down':
         this.#established = false;
-        return this.#events.onDown(output.reason);
+        return this.#events.onDown(output.reason, output.staleSec);
       case 'routes':
         return this.#events.onRoutes(output);
+      case 'begin-of-rib':
+        return this.#events.onBeginOfRib?.();
       case 'end-of-rib':
         this.#events.onEndOfRib?.();
         return this.#events.onLog('bgp-end-of-rib', 'the peer has sent its whole table');

@@ -92,15 +92,17 @@ export class Path {
     const { routing } = this.#deps;
     const key = formatIp(config.peerAddress);
     const peer = new BgpPeer(config, this.#deps, (handlers) => this.#deps.dial(this.spec, config, handlers), {
-      onUp: (routerId) => {
-        routing.peerUp(key, routerId);
+      onUp: (routerId, keepsForwarding) => {
+        routing.peerUp(key, routerId, keepsForwarding);
         this.#say('info', 'bgp-up', `BGP session with ${key} (AS ${config.remoteAs}) is established`);
       },
-      onDown: (reason) => {
-        routing.peerDown(key);
-        this.#say(this.#retired ? 'info' : 'warn', 'bgp-down', `BGP session with ${key} ended: ${reason}`);
+      onDown: (reason, staleSec) => {
+        routing.peerDown(key, staleSec);
+        const stale = staleSec === 0 ? '' : `; it restarts, so its routes stay for ${staleSec} s`;
+        this.#say(this.#retired ? 'info' : 'warn', 'bgp-down', `BGP session with ${key} ended: ${reason}${stale}`);
       },
       onRoutes: (routes) => routing.update(key, routes.announced, routes.withdrawn),
+      onBeginOfRib: () => routing.beginOfRib(key),
       onEndOfRib: () => routing.endOfRib(key),
       onLog: (event, detail) => this.#say('info', event, `${key}: ${detail}`),
     });
@@ -167,6 +169,7 @@ function bgpConfig(spec: TunnelSpec, peer: TunnelSpec['bgpPeers'][number]): BgpC
     routerId: bgp.localIp,
     holdTimeSec: Math.round(bgp.holdMs / 1000),
     passive: false,
+    role: 'customer',
     maxPrefixes: bgp.maxPrefixes,
   };
 }

@@ -45,12 +45,15 @@ interface Peer {
   readonly interface: string;
   /** BGP Identifier of the running session. */
   routerId: IpAddress;
+  /** Its routes are in use: the session is up, or the peer restarts. */
   established: boolean;
   /** Established, and its table is not complete. */
   telling: boolean;
   /** Of the present policy, once it is asked for. */
   judge: ImportJudge | undefined;
   cancelTableWait: (() => void) | undefined;
+  /** Of the time that stale routes have left. */
+  cancelStale: (() => void) | undefined;
 }
 
 /** How much a change concerns: learned routes; which sessions there are; tunnels, devices, policy. */
@@ -142,6 +145,7 @@ export class Routing {
       telling: false,
       judge: undefined,
       cancelTableWait: undefined,
+      cancelStale: undefined,
     });
     this.#rib.addPeer(key, config.maxPrefixes);
   }
@@ -152,15 +156,23 @@ export class Routing {
     this.#rib.removePeer(key);
   }
 
-  peerUp(key: string, routerId: IpAddress): void {
+  /** `keepsForwarding`: what is stale stays in use until the peer has told its table. */
+  peerUp(key: string, routerId: IpAddress, keepsForwarding = false): void {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
     peer.routerId = routerId;
     peer.established = true;
     peer.telling = true;
+    peer.cancelStale?.();
+    if (!keepsForwarding) this.#rib.staleExpired(key);
     void this.#apply('sessions');
     const { clock } = this.#deps;
     peer.cancelTableWait = clock.wakeAt(after(clock.now(), TABLE_WITHIN_MS), () => this.endOfRib(key));
+  }
+
+  /** The peer tells all it announces once more; what it leaves out is void at `endOfRib`. */
+  beginOfRib(key: string): void {
+    this.#rib.sessionPaused(key);
   }
 
   /** The peer has told all it announces. */
@@ -188,16 +200,31 @@ export class Routing {
     void this.#apply();
   }
 
-  /** The tunnel of the last session on it leaves all routes at once; the RIB follows. */
-  peerDown(key: string): void {
+  /**
+   * The tunnel of the last session on it leaves all routes at once; the RIB follows. With `staleSec` the peer restarts: its routes
+   * stay in use for so long, until it has come back and told its table.
+   */
+  peerDown(key: string, staleSec = 0): void {
     const peer = this.#peers.get(key);
-    peer?.cancelTableWait?.();
-    if (peer !== undefined) {
-      peer.established = false;
-      peer.telling = false;
+    if (peer === undefined) return;
+    peer.cancelTableWait?.();
+    peer.cancelStale?.();
+    peer.telling = false;
+    if (staleSec > 0) {
+      const { clock } = this.#deps;
+      this.#rib.sessionPaused(key);
+      peer.cancelStale = clock.wakeAt(after(clock.now(), staleSec * 1_000), () => this.#staleExpired(key, peer));
+      return;
     }
+    peer.established = false;
     this.#stopGathering();
     this.#rib.sessionLost(key);
+    void this.#apply('sessions');
+  }
+
+  #staleExpired(key: string, peer: Peer): void {
+    peer.established = false;
+    this.#rib.staleExpired(key);
     void this.#apply('sessions');
   }
 

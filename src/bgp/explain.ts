@@ -58,6 +58,7 @@ function remedy(n: NotificationMessage, ends: SessionEnds): string | undefined {
       return `we announced AS ${ends.localAs}, the peer expects another: correct links[].bgp.asn or the peer`;
     }
     if (n.subcode === OpenSubcode.BadBgpIdentifier) return 'both ends use the same BGP Identifier';
+    if (n.subcode === OpenSubcode.RoleMismatch) return 'we are its customer (RFC 9234): correct the role on the peer';
     if (n.subcode === OpenSubcode.UnacceptableHoldTime) return 'the peer wants a longer hold time: links[].bgp.hold';
   }
   if (n.code === ErrorCode.Cease) {

@@ -3,9 +3,21 @@ import { formatIp } from '../lib/ip.ts';
 import { err, ok, type Result } from '../lib/result.ts';
 import type { BgpConfig } from './types.ts';
 import type { WireContext } from './wire/attributes.ts';
+import { type Capability, describeCapability, type GracefulRestartCapability } from './wire/capabilities.ts';
 import { Afi, CapabilityCode, ErrorCode, OpenSubcode, Safi } from './wire/iana.ts';
 import { type ProtocolError, protocolError } from './wire/notification.ts';
 import type { OpenMessage } from './wire/open.ts';
+
+/** RFC 9234 §4.1: ours, and the only one that fits at the other end (§4.2). */
+const ROLE = { provider: { own: 0, fits: 3 }, customer: { own: 3, fits: 0 } } as const;
+/** We help peers that restart (RFC 4724 §4.2, also by NOTIFICATION: RFC 8538). Our own forwarding ends with the process. */
+const HELPER = {
+  kind: 'graceful-restart',
+  restarting: false,
+  notification: true,
+  restartTimeSec: 0,
+  families: [],
+} as const satisfies GracefulRestartCapability;
 
 /** What both OPENs together allow. */
 export interface Negotiated {
@@ -15,6 +27,14 @@ export interface Negotiated {
   readonly keepaliveSec: number;
   readonly context: WireContext;
 }
+
+/** What the peer said of its restarts. */
+export function gracefulRestart({ peer }: Negotiated): GracefulRestartCapability | undefined {
+  return peer.capabilities.find((capability) => capability.kind === 'graceful-restart');
+}
+
+export const hasCapability = ({ peer }: Negotiated, kind: Capability['kind']): boolean =>
+  peer.capabilities.some((capability) => capability.kind === kind);
 
 /** Slow peers (Azure sends every 60 s whatever was negotiated) set the rhythm; more often is of no use. */
 const MAX_KEEPALIVE_SEC = 60;
@@ -27,7 +47,10 @@ export function localOpen(config: BgpConfig): OpenMessage {
     capabilities: [
       { kind: 'multiprotocol', afi: Afi.Ipv4, safi: Safi.Unicast },
       { kind: 'route-refresh' },
+      { kind: 'enhanced-route-refresh' },
       { kind: 'four-octet-as', asn: config.localAs },
+      { kind: 'role', role: ROLE[config.role].own },
+      HELPER,
     ],
   };
 }
@@ -58,6 +81,14 @@ export function negotiate(open: OpenMessage, config: BgpConfig): Result<Negotiat
         IPV4_UNICAST_CAPABILITY,
       ),
     );
+  }
+  const roles = open.capabilities.filter((capability) => capability.kind === 'role');
+  const misfit = roles.find(({ role }) => role !== ROLE[config.role].fits);
+  if (misfit !== undefined) {
+    const detail =
+      `${peer} takes ${describeCapability(misfit)} in its OPEN, we are its ${config.role}: ` +
+      'correct the role of this neighbor on the peer, or remove it there';
+    return err(openError(OpenSubcode.RoleMismatch, detail));
   }
   const holdTimeSec = Math.min(open.holdTimeSec, config.holdTimeSec);
   const fourOctets = open.capabilities.some((capability) => capability.kind === 'four-octet-as');

@@ -11,12 +11,13 @@ import {
   explainUnreachable,
   prefixLimitExceeded,
 } from './explain.ts';
-import { isIpv4Unicast, localOpen, type Negotiated, negotiate } from './negotiation.ts';
+import { type End, keepsForwarding, staleSec } from './graceful-restart.ts';
+import { hasCapability, isIpv4Unicast, localOpen, type Negotiated, negotiate } from './negotiation.ts';
 import { jittered, type Recovery, RetrySchedule, recoveryFrom } from './retry-schedule.ts';
 import type { BgpConfig, BgpInput, BgpOutput, BgpRoute, BgpState, BgpView } from './types.ts';
 import { updateRoutes } from './update-routes.ts';
 import { describeCapability } from './wire/capabilities.ts';
-import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
+import { Afi, CeaseSubcode, ErrorCode, RefreshSubtype, Safi } from './wire/iana.ts';
 import { type BgpMessage, encodeMessage } from './wire/message.ts';
 import { cease, describeNotification, type NotificationMessage, type ProtocolError } from './wire/notification.ts';
 import type { OpenMessage } from './wire/open.ts';
@@ -25,6 +26,7 @@ import type { UpdateMessage } from './wire/update.ts';
 /** Time for TCP to come up before the attempt is given up. */
 const CONNECT_TIMEOUT_MS = 10_000;
 const KEEPALIVE: BgpMessage = { kind: 'keepalive' };
+const IPV4_REFRESH = { kind: 'route-refresh', afi: Afi.Ipv4, safi: Safi.Unicast } as const;
 const CONNECTION_REJECTED = encodeMessage(
   { kind: 'notification', notification: cease(CeaseSubcode.ConnectionRejected) },
   { asnOctets: 4 },
@@ -146,7 +148,7 @@ export class BgpSession {
     }
     const connection = this.#connections.get(number);
     if (connection === undefined) return;
-    this.#remove(connection, explainClosed(connection.state.kind, reason, this.#config), 'retry', now);
+    this.#remove(connection, explainClosed(connection.state.kind, reason, this.#config), 'retry', now, 'closed');
   }
 
   #onData(number: number, bytes: Uint8Array, now: Instant): void {
@@ -175,10 +177,7 @@ export class BgpSession {
         this.#onUpdate(connection, message.update, now);
         break;
       case 'route-refresh':
-        if (message.subtype === 0 && isIpv4Unicast(message)) {
-          this.#adjRibOut.forget();
-          this.#advertise();
-        }
+        if (isIpv4Unicast(message)) this.#onRefresh(connection, message.subtype);
         break;
       case 'notification':
         this.#onNotification(connection, message.notification, now);
@@ -189,16 +188,21 @@ export class BgpSession {
   #onOpen(connection: Connection, open: OpenMessage, now: Instant): void {
     const negotiated = negotiate(open, this.#config);
     if (!negotiated.ok) return this.#fail(connection, negotiated.error, 'idle-hold', now);
-    if (this.#losesCollision(connection, open)) return;
+    if (this.#losesCollision(connection, open, now)) return;
     connection.confirm(negotiated.value, now);
     this.#send(connection, KEEPALIVE);
     this.#armKeepalive(connection, negotiated.value, now);
   }
 
   /** RFC 4271 §6.8, at the OPEN of `connection`: true when it was closed in favour of another one. */
-  #losesCollision(connection: Connection, open: OpenMessage): boolean {
+  #losesCollision(connection: Connection, open: OpenMessage, now: Instant): boolean {
     for (const other of [...this.#connections.values()]) {
       if (other === connection || other.state.kind === 'opensent') continue; // decided when its OPEN comes
+      if (other.state.kind === 'established' && staleSec(other.state.negotiated, 'closed') > 0) {
+        // RFC 4724 §4.2: a peer that can restart, and connects anew, has done so.
+        this.#remove(other, 'the peer has restarted: it opened a new connection', 'retry', now, 'closed');
+        continue;
+      }
       if (other.state.kind === 'established') {
         // A peer that lost its state answers this on the old connection with a reset, and its next attempt succeeds.
         this.#send(other, KEEPALIVE);
@@ -219,7 +223,11 @@ export class BgpSession {
     this.#hangUp();
     this.#retry.established(now);
     this.#counters.sessionsEstablished++;
-    this.#out.push({ kind: 'up', routerId: negotiated.peer.routerId });
+    this.#out.push({
+      kind: 'up',
+      routerId: negotiated.peer.routerId,
+      keepsForwarding: keepsForwarding(negotiated),
+    });
     this.#advertise();
     this.#send(connection, { kind: 'update', update: END_OF_RIB });
   }
@@ -242,8 +250,26 @@ export class BgpSession {
     if (routes.endOfRib === 4) this.#out.push({ kind: 'end-of-rib' });
   }
 
+  /** RFC 2918 §4, RFC 7313 §4: the peer asks for our table, or marks its own. */
+  #onRefresh(connection: Connection, subtype: number): void {
+    if (subtype === RefreshSubtype.Begin) this.#out.push({ kind: 'begin-of-rib' });
+    if (subtype === RefreshSubtype.End) this.#out.push({ kind: 'end-of-rib' });
+    if (subtype !== RefreshSubtype.Request || connection.state.kind !== 'established') return;
+    const marked = hasCapability(connection.state.negotiated, 'enhanced-route-refresh');
+    if (marked) this.#send(connection, { ...IPV4_REFRESH, subtype: RefreshSubtype.Begin });
+    this.#adjRibOut.forget();
+    this.#advertise();
+    if (marked) this.#send(connection, { ...IPV4_REFRESH, subtype: RefreshSubtype.End });
+  }
+
   #onNotification(connection: Connection, notification: NotificationMessage, now: Instant): void {
-    this.#remove(connection, explainReceived(notification, this.#config), recoveryFrom(notification), now);
+    this.#remove(
+      connection,
+      explainReceived(notification, this.#config),
+      recoveryFrom(notification),
+      now,
+      notification,
+    );
   }
 
   #onTimeout(now: Instant): void {
@@ -267,7 +293,7 @@ export class BgpSession {
   #holdExpired(connection: Connection, now: Instant): void {
     const notification = { code: ErrorCode.HoldTimerExpired, subcode: 0, data: new Uint8Array(0) };
     this.#send(connection, { kind: 'notification', notification });
-    this.#remove(connection, explainHoldExpired(connection.state.kind, this.#config), 'retry', now);
+    this.#remove(connection, explainHoldExpired(connection.state.kind, this.#config), 'retry', now, notification);
   }
 
   #advertise(): void {
@@ -326,7 +352,7 @@ export class BgpSession {
     this.#remove(connection, reason, recovery, now);
   }
 
-  #remove(connection: Connection, reason: string, recovery: Recovery, now: Instant): void {
+  #remove(connection: Connection, reason: string, recovery: Recovery, now: Instant, end: End = 'ours'): void {
     this.#connections.delete(connection.number);
     this.#close(connection.number);
     this.#lastError = reason;
@@ -334,7 +360,7 @@ export class BgpSession {
     if (connection.state.kind === 'established') {
       this.#received.clear();
       this.#adjRibOut.forget();
-      this.#out.push({ kind: 'down', reason });
+      this.#out.push({ kind: 'down', reason, staleSec: staleSec(connection.state.negotiated, end) });
     }
     this.#recover(recovery, now);
   }

@@ -15,6 +15,8 @@ export interface BgpConfig {
   readonly holdTimeSec: number;
   /** Never dials, waits for the peer. */
   readonly passive: boolean;
+  /** Our place towards the peer, RFC 9234; the peer may keep silent about its own. */
+  readonly role: 'customer' | 'provider';
   /** Received prefixes, before import policy, above which the session ends with Cease/1 (RFC 4486). */
   readonly maxPrefixes: number;
 }
@@ -41,10 +43,18 @@ export type BgpOutput =
   | { readonly kind: 'send'; readonly connection: number; readonly bytes: Uint8Array }
   /** After what was sent has left. */
   | { readonly kind: 'close'; readonly connection: number }
-  /** Established. `routerId` is the peer's BGP Identifier, a tie breaker of the decision process. */
-  | { readonly kind: 'up'; readonly routerId: IpAddress }
-  /** Was Established; all routes of the peer are void. */
-  | { readonly kind: 'down'; readonly reason: string }
+  /**
+   * Established. `routerId` is the peer's BGP Identifier, a tie breaker of the decision process. `keepsForwarding`: the peer
+   * forwards as before it went away, so what is stale stays until it has told its table (RFC 4724 §4.2).
+   */
+  | { readonly kind: 'up'; readonly routerId: IpAddress; readonly keepsForwarding: boolean }
+  /**
+   * Was Established. The routes of the peer are void, or stale and in use for `staleSec` if that is not 0: the peer restarts, and
+   * forwards meanwhile (RFC 4724 §4.2, RFC 8538).
+   */
+  | { readonly kind: 'down'; readonly reason: string; readonly staleSec: number }
+  /** The peer tells its table once more (RFC 7313); the next `end-of-rib` ends it. */
+  | { readonly kind: 'begin-of-rib' }
   /** The two lists have no prefix in common. */
   | { readonly kind: 'routes'; readonly announced: readonly BgpRoute[]; readonly withdrawn: readonly Prefix[] }
   /** End-of-RIB marker, RFC 4724 §2. */
@@ -69,6 +79,10 @@ export interface PathAttributes {
   readonly communities: readonly number[];
   /** RFC 8092: three u32 each. */
   readonly largeCommunities: readonly (readonly [number, number, number])[];
+  /** RFC 4360: eight octets each. */
+  readonly extendedCommunities: readonly bigint[];
+  /** RFC 9234 §5: the AS that first sent the route down to customers. */
+  readonly onlyToCustomer: number | undefined;
   /** Unknown transitive attributes, kept with the partial bit set. */
   readonly unknown: readonly { readonly flags: number; readonly type: number; readonly bytes: Uint8Array }[];
 }

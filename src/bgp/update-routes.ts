@@ -73,6 +73,8 @@ function commonAttributes(update: UpdateMessage): Omit<PathAttributes, 'nextHop'
     atomicAggregate: attributes.atomicAggregate ?? false,
     communities: attributes.communities ?? [],
     largeCommunities: attributes.largeCommunities ?? [],
+    extendedCommunities: attributes.extendedCommunities ?? [],
+    onlyToCustomer: attributes.onlyToCustomer,
     unknown: update.unknown.flatMap(passOn),
   };
 }

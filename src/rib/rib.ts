@@ -12,8 +12,10 @@ interface Peer {
   /** Place in `Slot.held`. */
   readonly index: number;
   readonly maxPrefixes: number;
-  /** Counts up: what an earlier session said is remembered, but no route any more. */
+  /** Counts up with each telling of the table. */
   session: number;
+  /** What was said before this session is remembered, but no route any more. */
+  liveFrom: number;
   /** The running session has told its whole table. */
   complete: boolean;
   /** Of the running session. */
@@ -62,7 +64,7 @@ export class Rib<Attributes> {
     while (taken.has(index)) index++;
     this.#places = Math.max(this.#places, index + 1);
     const none = { received: 0, accepted: 0, remembered: 0 };
-    this.#peers.set(key, { index, maxPrefixes, session: 0, complete: false, ...none });
+    this.#peers.set(key, { index, maxPrefixes, session: 0, liveFrom: 0, complete: false, ...none });
   }
 
   /** Another peer may take its place: what it announced is remembered until then. */
@@ -125,7 +127,14 @@ export class Rib<Attributes> {
     this.#forget(peer, (session) => session < peer.session);
   }
 
+  /** The session has ended, and its routes with it. */
   sessionLost(key: string): void {
+    this.sessionPaused(key);
+    this.staleExpired(key);
+  }
+
+  /** The peer will tell its table again: what it does not repeat until `tableComplete` is void then, and stale meanwhile. */
+  sessionPaused(key: string): void {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
     const total = peer.received + peer.remembered;
@@ -134,24 +143,35 @@ export class Rib<Attributes> {
     peer.remembered += peer.accepted;
     peer.received = 0;
     peer.accepted = 0;
-    for (const [prefix, slot] of this.#slots) {
+    for (const [key, slot] of this.#slots) {
       const held = slot.held[peer.index];
-      if (held?.session !== peer.session - 1) continue;
-      this.#touch(prefix, slot);
-      if (held.path === undefined) slot.held[peer.index] = undefined;
+      if (held?.session !== peer.session - 1 || held.path !== undefined) continue;
+      slot.held[peer.index] = undefined;
+      this.#touch(key, slot);
     }
     // a peer that tells another table each time must not fill the memory
     if (total > 2 * peer.maxPrefixes) this.#forget(peer, (session) => session < peer.session - 1);
   }
 
-  /** What the running session of a peer has announced, in the order of prefixes; undefined: no such peer. */
+  /** Stale routes are routes no more, only remembered. */
+  staleExpired(key: string): void {
+    const peer = this.#peers.get(key);
+    if (peer === undefined || peer.liveFrom === peer.session) return;
+    for (const [key, slot] of this.#slots) {
+      const held = slot.held[peer.index];
+      if (held !== undefined && isLive(peer, held) && held.session < peer.session) this.#touch(key, slot);
+    }
+    peer.liveFrom = peer.session;
+  }
+
+  /** What a peer has announced, stale routes included, in the order of prefixes; undefined: no such peer. */
   received(key: string): ReceivedRoute<Attributes>[] | undefined {
     const peer = this.#peers.get(key);
     if (peer === undefined) return undefined;
     const routes: ReceivedRoute<Attributes>[] = [];
     for (const [prefix, { held }] of this.#slots) {
       const route = held[peer.index];
-      if (route?.session === peer.session) routes.push({ prefix: prefixOfKey(prefix), ...route });
+      if (route !== undefined && isLive(peer, route)) routes.push({ prefix: prefixOfKey(prefix), ...route });
     }
     return routes.sort((a, b) => comparePrefix(a.prefix, b.prefix));
   }
@@ -218,7 +238,7 @@ export class Rib<Attributes> {
     slot.held[peer.index] = after;
     count(peer, before, -1);
     count(peer, after, 1);
-    const live = before?.session === peer.session ? before.path : undefined;
+    const live = before !== undefined && isLive(peer, before) ? before.path : undefined;
     if (!samePath(live, after?.path) || (before?.path === undefined) !== (after?.path === undefined)) {
       this.#touch(key, slot);
     } else if (after === undefined) this.#touch(key, slot); // an empty slot goes with the changes
@@ -258,7 +278,7 @@ export class Rib<Attributes> {
     const paths: RibPath[] = [];
     for (const peer of this.#peers.values()) {
       const held = slot.held[peer.index];
-      if (held?.path !== undefined && held.session === peer.session) paths.push(held.path);
+      if (held?.path !== undefined && isLive(peer, held)) paths.push(held.path);
     }
     if (paths.length === 0) return NOTHING;
     const { paths: last } = this.#last;
@@ -272,6 +292,8 @@ export class Rib<Attributes> {
 function widened<T>(places: readonly (T | undefined)[], length: number): (T | undefined)[] {
   return Array.from({ length }, (_, i) => places[i]);
 }
+
+const isLive = (peer: Peer, { session }: Held<unknown>): boolean => session >= peer.liveFrom;
 
 function count(peer: Peer, held: Held<unknown> | undefined, by: 1 | -1): void {
   if (held === undefined) return;

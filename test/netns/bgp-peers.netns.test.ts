@@ -30,6 +30,7 @@ const CONFIG: BgpConfig = {
   routerId: ip(CPE.address),
   holdTimeSec: 180,
   passive: false,
+  role: 'customer',
   maxPrefixes: 1000,
 };
 

@@ -11,6 +11,7 @@ export const CPE: BgpConfig = {
   routerId: ip('169.254.21.1'),
   holdTimeSec: 180,
   passive: false,
+  role: 'customer',
   maxPrefixes: 1000,
 };
 
@@ -22,6 +23,7 @@ export const ZONE: BgpConfig = {
   localAddress: CPE.peerAddress,
   peerAddress: CPE.localAddress,
   routerId: CPE.peerAddress,
+  role: 'provider',
 };
 
 /** Repeatable: a small linear congruential generator. */

@@ -23,6 +23,8 @@ export function receivedView(agent: Agent, peer: string): ReceivedPrefixView[] |
     med: attributes.med ?? null,
     local_pref: attributes.localPref ?? null,
     communities: attributes.communities.map((value) => `${value >>> 16}:${value & 0xffff}`),
+    extended_communities: attributes.extendedCommunities.map((value) => value.toString(16).padStart(16, '0')),
+    only_to_customer: attributes.onlyToCustomer ?? null,
     large_communities: attributes.largeCommunities.map((parts) => parts.join(':')),
     accepted: rejected === undefined,
     reject_reason: rejected ?? null,

@@ -48,6 +48,10 @@ export interface Attributes {
   readonly as4Path?: readonly AsPathSegment[];
   readonly as4Aggregator?: Aggregator;
   readonly largeCommunities?: readonly (readonly [number, number, number])[];
+  /** RFC 4360: eight octets each. */
+  readonly extendedCommunities?: readonly bigint[];
+  /** RFC 9234 §5: the AS that first sent the route down to customers. */
+  readonly onlyToCustomer?: number;
 }
 
 /** What a malformed attribute costs, RFC 7606 §2, mildest first. */
@@ -196,6 +200,22 @@ export const ATTRIBUTES: Table = {
       w.u32(value.asn).put(value.address.bytes);
     },
   },
+  extendedCommunities: {
+    type: 16,
+    name: 'EXTENDED_COMMUNITIES',
+    flags: OPTIONAL_TRANSITIVE,
+    onError: 'treat-as-withdraw',
+    decode(r) {
+      const communities: bigint[] = [];
+      do communities.push(r.u64());
+      while (r.remaining > 0);
+      return communities;
+    },
+    encode(w, value) {
+      for (const community of value) w.u64(community);
+    },
+  },
+  onlyToCustomer: u32Row(35, 'ONLY_TO_CUSTOMER', OPTIONAL_TRANSITIVE, 'treat-as-withdraw'),
   largeCommunities: {
     type: 32,
     name: 'LARGE_COMMUNITY',
@@ -212,6 +232,16 @@ export const ATTRIBUTES: Table = {
     },
   },
 };
+
+/**
+ * Attributes that mean nothing between different ASes: from an external peer they are dropped, well-formed or not (RFC 7606 §7.9,
+ * §7.10, RFC 7311 §3.4).
+ */
+export const INTERNAL_ONLY: ReadonlyMap<number, string> = new Map([
+  [9, 'ORIGINATOR_ID'],
+  [10, 'CLUSTER_LIST'],
+  [26, 'AIGP'],
+]);
 
 /** RFC 4271 §6.3: a next hop is a unicast host address. */
 function isHostAddress(address: IpAddress): boolean {

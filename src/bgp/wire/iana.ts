@@ -43,6 +43,8 @@ export const OpenSubcode = {
   UnsupportedOptionalParameter: 4,
   UnacceptableHoldTime: 6,
   UnsupportedCapability: 7,
+  /** RFC 9234. */
+  RoleMismatch: 11,
 } as const;
 export const UpdateSubcode = {
   MalformedAttributeList: 1,
@@ -52,6 +54,8 @@ export const UpdateSubcode = {
 } as const;
 /** RFC 6608. */
 export const FsmSubcode = { InOpenSent: 1, InOpenConfirm: 2, InEstablished: 3 } as const;
+/** RFC 7313 §3: the reserved octet of ROUTE-REFRESH. */
+export const RefreshSubtype = { Request: 0, Begin: 1, End: 2 } as const;
 /** RFC 4486. */
 export const CeaseSubcode = {
   MaxPrefixes: 1,
@@ -62,6 +66,8 @@ export const CeaseSubcode = {
   OtherConfigurationChange: 6,
   ConnectionCollision: 7,
   OutOfResources: 8,
+  /** RFC 8538. */
+  HardReset: 9,
 } as const;
 
 interface ErrorName {

@@ -6,6 +6,7 @@ import {
   type AttributeCodec,
   type AttributeKey,
   type Attributes,
+  INTERNAL_ONLY,
   type OnError,
   type WireContext,
 } from './attributes.ts';
@@ -48,7 +49,8 @@ const ROWS = new Map<number, Row>(
  * The body after the header.
  * 1. The two length fields must fit the body, else the NLRI cannot be found: session reset (RFC 7606 §3 j).
  * 2. Attributes one by one; a malformed one is judged by its row (§7).
- * 3. Both prefix fields; a bad prefix costs the session (§5.3).
+ * 3. Both prefix fields; a bad prefix costs the session (§5.3). So does a route that had to be withdrawn and is not there: its
+ *    prefixes may be what is damaged (§5.2).
  */
 export function decodeUpdate(body: Uint8Array, context: WireContext): Result<UpdateMessage, ProtocolError> {
   const r = new Reader(body);
@@ -66,6 +68,8 @@ export function decodeUpdate(body: Uint8Array, context: WireContext): Result<Upd
   try {
     const withdrawn = decodePrefixes(withdrawnField, 4);
     const nlri = decodePrefixes(r, 4);
+    const lost = nlri.length === 0 && attributes.values.mpReach === undefined ? attributes.withdrawFault : undefined;
+    if (lost !== undefined) return err(malformedList(`${lost.detail}, in an UPDATE without prefixes to withdraw`));
     return ok({
       withdrawn,
       attributes: attributes.values,
@@ -132,6 +136,11 @@ class AttributeDecoder {
     return Object.fromEntries(this.#values) as Attributes;
   }
 
+  /** What makes the announced prefixes withdrawn ones. */
+  get withdrawFault(): AttributeFault | undefined {
+    return this.faults.find(({ action }) => action === 'treat-as-withdraw');
+  }
+
   /** Reads to the end of `r`; gives the error when the session has to go. */
   decode(r: Reader): ProtocolError | undefined {
     while (r.remaining > 0) {
@@ -153,6 +162,11 @@ class AttributeDecoder {
     const row = ROWS.get(type);
     if (this.#seen.has(type)) return this.#repeated(type, row);
     this.#seen.add(type);
+    const internal = INTERNAL_ONLY.get(type);
+    if (internal !== undefined) {
+      this.#fault('attribute-discard', `${internal}: not from an external peer`);
+      return undefined;
+    }
     if (row === undefined) return this.#unrecognized(flags, type, value);
     if ((flags & (AttributeFlag.Optional | AttributeFlag.Transitive)) !== row.flags) {
       this.#fault('treat-as-withdraw', `${row.name}: flags 0x${flags.toString(16)} are not its own`);

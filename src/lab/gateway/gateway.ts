@@ -91,6 +91,7 @@ export class Gateway {
       routerId: order.localBgp,
       holdTimeSec: HOLD_SEC,
       passive: true,
+      role: 'provider',
       maxPrefixes: MAX_BRANCH_PREFIXES,
     };
     const { report } = this.#deps;

@@ -48,6 +48,8 @@ const attributes = fc.record(
     aggregator,
     communities: fc.array(u32, { minLength: 1, maxLength: 100 }),
     largeCommunities: fc.array(fc.tuple(u32, u32, u32), { minLength: 1, maxLength: 10 }),
+    extendedCommunities: fc.array(fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }), { minLength: 1, maxLength: 10 }),
+    onlyToCustomer: u32,
     mpReach: fc.record({
       family: fc.constant(6 as const),
       nextHop: address(6),

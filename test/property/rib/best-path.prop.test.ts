@@ -52,7 +52,7 @@ test.prop([paths])('agrees with a path-by-path reading of RFC 4271 §9.1.2.2', (
 });
 
 const PREFIXES = ['10.0.0.0/8', '10.0.0.0/9', '192.0.2.0/24'].map((text) => prefix(text));
-const EVENTS = ['lost', 'complete', 'replaced'] as const;
+const EVENTS = ['lost', 'paused', 'expired', 'complete', 'replaced'] as const;
 const step = fc.oneof(
   fc.record({ peer: fc.constantFrom(...PEERS), event: fc.constantFrom(...EVENTS) }),
   fc.record({
@@ -85,6 +85,8 @@ test.prop([fc.array(step, { maxLength: 60 })])(
 
 function happen(driver: RibDriver, model: PlainRib, peer: string, event: (typeof EVENTS)[number]): void {
   if (event === 'lost') driver.rib.sessionLost(peer);
+  else if (event === 'paused') driver.rib.sessionPaused(peer);
+  else if (event === 'expired') driver.rib.staleExpired(peer);
   else if (event === 'complete') driver.rib.tableComplete(peer);
   else {
     driver.rib.removePeer(peer);
@@ -109,23 +111,27 @@ const announcement = (own: RibPath | undefined) => ({
 
 /** The rules of the Rib's docstring, one list entry per peer and prefix. */
 class PlainRib {
-  /** `live`: said in the running session. Ownerless ones have no peer. */
-  #said: { peer: string | undefined; prefix: string; path: RibPath; live: boolean }[] = [];
+  /** `live`: said in the running session. `used`: that, or stale. Ownerless ones have no peer. */
+  #said: { peer: string | undefined; prefix: string; path: RibPath; live: boolean; used: boolean }[] = [];
   readonly #complete = new Set<string>();
 
   say(peer: string, to: string, own: RibPath | undefined): void {
     this.#said = this.#said.filter((each) => each.peer !== peer || each.prefix !== to);
-    if (own !== undefined) this.#said.push({ peer, prefix: to, path: own, live: true });
+    if (own !== undefined) this.#said.push({ peer, prefix: to, path: own, live: true, used: true });
     this.#sweep();
   }
   happen(peer: string, event: (typeof EVENTS)[number]): void {
+    const own = (each: { peer: string | undefined }) => each.peer === peer;
     if (event === 'complete') {
       this.#complete.add(peer);
-      this.#said = this.#said.filter((each) => each.peer !== peer || each.live);
+      this.#said = this.#said.filter((each) => !own(each) || each.live);
+    } else if (event === 'expired') {
+      this.#said = this.#said.map((each) => (own(each) ? { ...each, used: each.live } : each));
     } else {
       this.#complete.delete(peer);
-      const owner = event === 'lost' ? peer : undefined;
-      this.#said = this.#said.map((each) => (each.peer === peer ? { ...each, peer: owner, live: false } : each));
+      const owner = event === 'replaced' ? undefined : peer;
+      const changed = { peer: owner, live: false, ...(event !== 'paused' && { used: false }) };
+      this.#said = this.#said.map((each) => (own(each) ? { ...each, ...changed } : each));
     }
     this.#sweep();
   }
@@ -138,7 +144,7 @@ class PlainRib {
   chosen(): Map<string, readonly RibPath[]> {
     const chosen = new Map<string, readonly RibPath[]>();
     for (const to of this.announced()) {
-      const paths = this.#said.filter((each) => each.prefix === to && each.live).map((each) => each.path);
+      const paths = this.#said.filter((each) => each.prefix === to && each.used).map((each) => each.path);
       if (paths.length > 0) chosen.set(to, selectPaths(paths).multipath);
     }
     return chosen;

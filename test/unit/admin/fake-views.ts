@@ -50,6 +50,8 @@ export const PREFIX: ReceivedPrefixView = {
   med: null,
   local_pref: null,
   communities: [],
+  extended_communities: [],
+  only_to_customer: null,
   large_communities: [],
   accepted: true,
   reject_reason: null,

@@ -162,6 +162,7 @@ export class BranchWorld {
       ...rest,
       localAs: remoteAs,
       remoteAs: localAs,
+      role: 'provider',
       localAddress: peerAddress,
       peerAddress: localAddress,
       routerId: peerAddress,

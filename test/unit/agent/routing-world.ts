@@ -50,6 +50,7 @@ export const bgpConfig = (peer: string): BgpConfig => ({
   routerId: ip('169.254.21.1'),
   holdTimeSec: 180,
   passive: false,
+  role: 'customer',
   maxPrefixes: 1_000,
 });
 
@@ -65,6 +66,8 @@ export const route = (text: string, nextHop = ZONE1, path = [65476]): BgpRoute =
     aggregator: undefined,
     communities: [],
     largeCommunities: [],
+    extendedCommunities: [],
+    onlyToCustomer: undefined,
     unknown: [],
   },
 });
@@ -74,6 +77,7 @@ const readable = (input: FibInput) => ({
   tunnels: input.tunnels.map(
     ({ interface: name, interfaceIndex, up }) => `${name} if${interfaceIndex} ${up ? 'up' : 'down'}`,
   ),
+  learning: input.tunnels.filter(({ learns }) => learns).map((tunnel) => tunnel.interface),
   addresses: input.bgpLocalAddresses.map(({ address, interface: name }) => `${formatIp(address)} ${name}`),
   routes: input.routes.map(({ prefix: to, via }) => `${formatPrefix(to)} via ${[...via].sort().join(' ')}`),
   announced: input.announced.map(formatPrefix),

@@ -75,6 +75,53 @@ describe('Routing', () => {
     expect([last().routes, routing.received(ZONE2)]).toEqual([[], undefined]);
   });
 
+  it('keeps the routes of a peer that restarts, and drops what it does not repeat', async () => {
+    const { routing, last } = await bothUp();
+    routing.update(ZONE1, [route('52.96.0.0/14'), route('20.20.32.0/19')], []);
+    routing.peerDown(ZONE1, 120);
+    await settle();
+    expect(last().routes).toEqual(['52.96.0.0/14 via tw0', '20.20.32.0/19 via tw0']);
+    expect(last().learning).toContain('tw0');
+    routing.peerUp(ZONE1, ip(ZONE1), true);
+    routing.update(ZONE1, [route('52.96.0.0/14')], []);
+    await settle();
+    expect(last().routes).toHaveLength(2);
+    routing.endOfRib(ZONE1);
+    await settle();
+    expect(last().routes).toEqual(['52.96.0.0/14 via tw0']);
+  });
+
+  it('keeps them no longer than the peer asked for, nor when it comes back without its forwarding state', async () => {
+    const { routing, clock, last } = await bothUp();
+    routing.update(ZONE1, [route('52.96.0.0/14')], []);
+    routing.peerDown(ZONE1, 120);
+    await clock.advance(119_999);
+    expect(last().routes).toEqual(['52.96.0.0/14 via tw0']);
+    await clock.advance(1);
+    expect([last().routes, last().learning]).toEqual([[], ['tw1']]);
+
+    routing.peerUp(ZONE1, ip(ZONE1));
+    routing.update(ZONE1, [route('52.96.0.0/14')], []);
+    routing.peerDown(ZONE1, 120);
+    routing.peerUp(ZONE1, ip(ZONE1), false);
+    await settle();
+    expect([last().routes, last().learning]).toEqual([[], ['tw0', 'tw1']]);
+    await clock.advance(120_000);
+    expect(last().learning).toEqual(['tw0', 'tw1']);
+  });
+
+  it('takes back what a peer leaves out when it tells its table once more', async () => {
+    const { routing, last } = await bothUp();
+    routing.update(ZONE1, [route('52.96.0.0/14'), route('20.20.32.0/19')], []);
+    routing.beginOfRib(ZONE1);
+    routing.update(ZONE1, [route('20.20.32.0/19')], []);
+    await settle();
+    expect(last().routes).toHaveLength(2);
+    routing.endOfRib(ZONE1);
+    await settle();
+    expect(last().routes).toEqual(['20.20.32.0/19 via tw0']);
+  });
+
   it('reaches probe targets through every tunnel whatever BGP says, and not before there is one', async () => {
     const { routing, last } = setUp();
     routing.setPolicy({ ...POLICY, statics: [prefix('198.18.1.101/32')] });

@@ -95,6 +95,8 @@ function route(text: string, attributes: Partial<PathAttributes> = {}): BgpRoute
       aggregator: undefined,
       communities: [],
       largeCommunities: [],
+      extendedCommunities: [],
+      onlyToCustomer: undefined,
       unknown: [],
       ...attributes,
     },

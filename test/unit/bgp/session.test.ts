@@ -1,25 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { BgpSession } from '../../../src/bgp/session.ts';
-import type { BgpInput, BgpOutput, BgpState } from '../../../src/bgp/types.ts';
-import { type BgpMessage, decodeMessage, encodeMessage, MessageStream } from '../../../src/bgp/wire/message.ts';
-import { describeNotification } from '../../../src/bgp/wire/notification.ts';
+import type { BgpState } from '../../../src/bgp/types.ts';
+import { type BgpMessage, encodeMessage } from '../../../src/bgp/wire/message.ts';
 import type { OpenMessage } from '../../../src/bgp/wire/open.ts';
-import { concat, fromHex } from '../../../src/lib/bytes.ts';
+import { concat } from '../../../src/lib/bytes.ts';
 import { ip, prefix } from '../../../src/lib/ip.ts';
 import { instant } from '../../../src/lib/time.ts';
 import { CPE, seededRandom } from '../../sim/bgp-pair.ts';
+import { CONTEXT, Driver, KEEPALIVE, OPEN } from './session-driver.ts';
 
-const CONTEXT = { asnOctets: 4 } as const;
-const OPEN: OpenMessage = {
-  asn: 65476,
-  holdTimeSec: 180,
-  routerId: ip('169.254.21.2'),
-  capabilities: [
-    { kind: 'multiprotocol', afi: 1, safi: 1 },
-    { kind: 'four-octet-as', asn: 65476 },
-  ],
-};
-const KEEPALIVE: BgpMessage = { kind: 'keepalive' };
 const EMPTY_UPDATE: BgpMessage = {
   kind: 'update',
   update: { withdrawn: [], attributes: {}, unknown: [], nlri: [], faults: [] },
@@ -56,6 +45,12 @@ describe('an OPEN that is refused', () => {
       open: { routerId: ip('0.0.0.0') },
       notification: 'OPEN Message Error/Bad BGP Identifier',
       words: /router id/,
+    },
+    {
+      name: 'for its role',
+      open: { capabilities: [...OPEN.capabilities, { kind: 'role', role: 3 }] },
+      notification: 'OPEN Message Error/Role Mismatch',
+      words: /takes role customer in its OPEN, we are its customer: correct the role/,
     },
     {
       name: 'for its families',
@@ -200,74 +195,3 @@ it('refuses to be an internal peer', () => {
     /external peers only/,
   );
 });
-
-// helpers
-
-/** A session and what it says, fed by hand: the peer is whoever writes the test. */
-class Driver {
-  readonly session: BgpSession;
-  readonly outputs: BgpOutput[] = [];
-  now = instant(0);
-  #connection = 0;
-
-  constructor(config = CPE) {
-    this.session = new BgpSession(config, { random: seededRandom(7) });
-  }
-
-  feed(input: BgpInput, at: number = this.now): void {
-    this.now = instant(at);
-    this.session.handle(input, this.now);
-    for (let out = this.session.poll(); out !== undefined; out = this.session.poll()) {
-      this.outputs.push(out);
-      if (out.kind === 'connect') this.#connection = out.connection;
-    }
-  }
-
-  receive(message: BgpMessage): void {
-    this.feed({ kind: 'data', connection: this.#connection, bytes: encodeMessage(message, CONTEXT) });
-  }
-
-  reach(state: BgpState, open = OPEN): this {
-    if (this.session.view(this.now).state === 'idle') this.feed({ kind: 'start' });
-    this.feed({ kind: 'connected', connection: this.#connection, incoming: false });
-    if (state !== 'opensent') this.receive({ kind: 'open', open });
-    if (state === 'established') this.receive(KEEPALIVE);
-    expect(this.state()).toBe(state);
-    return this;
-  }
-
-  /** Breaks the protocol, waits for the next attempt and makes it succeed; gives the wait in milliseconds. */
-  breakAndWait(): number {
-    const brokenAt = this.now;
-    this.feed({ kind: 'data', connection: this.#connection, bytes: fromHex('00'.repeat(19)) });
-    expect(this.state()).toBe('idle');
-    this.feed({ kind: 'timeout' }, this.session.nextTimeout());
-    const waitedMs = this.now - brokenAt;
-    this.reach('established');
-    return waitedMs;
-  }
-
-  state(): BgpState {
-    return this.session.view(this.now).state;
-  }
-  kinds(): string[] {
-    return this.outputs.map((output) => output.kind);
-  }
-  sent(asnOctets: 2 | 4 = 4): BgpMessage[] {
-    const stream = new MessageStream();
-    return this.outputs.flatMap((output) => {
-      if (output.kind !== 'send') return [];
-      stream.push(output.bytes);
-      const frame = stream.next();
-      if (!frame.ok || frame.value === undefined) throw new Error('not a message');
-      const message = decodeMessage(frame.value, { asnOctets });
-      if (!message.ok) throw new Error(message.error.detail);
-      return [message.value];
-    });
-  }
-  /** The last one, in words. */
-  sentNotification(): string | undefined {
-    const last = this.sent().findLast((message) => message.kind === 'notification');
-    return last === undefined ? undefined : describeNotification(last.notification);
-  }
-}

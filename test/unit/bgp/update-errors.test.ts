@@ -38,6 +38,11 @@ describe('RFC 7606: the route is withdrawn, the session stays', () => {
     { name: 'MED of three octets', attributes: `${GOOD}800403000001` },
     { name: 'COMMUNITIES of six octets', attributes: `${GOOD}c00806000100020003` },
     { name: 'COMMUNITIES of none', attributes: `${GOOD}c00800` },
+    { name: 'EXTENDED_COMMUNITIES of none', attributes: `${GOOD}c01000` },
+    { name: 'EXTENDED_COMMUNITIES of twelve octets', attributes: `${GOOD}c0100c000200010000000100020001` },
+    { name: 'EXTENDED_COMMUNITIES marked non-transitive', attributes: `${GOOD}8010080002000100000001` },
+    { name: 'ONLY_TO_CUSTOMER of two octets (RFC 9234)', attributes: `${GOOD}c023020001` },
+    { name: 'ONLY_TO_CUSTOMER of eight octets', attributes: `${GOOD}c023080000000100000002` },
     { name: 'LARGE_COMMUNITY of eight octets', attributes: `${GOOD}c020080000000100000002` },
     { name: 'an attribute longer than the field', attributes: `${GOOD}c008ff00010002` },
     { name: 'an attribute header that is cut', attributes: `${GOOD}c0` },
@@ -59,11 +64,18 @@ describe('RFC 7606: the attribute is dropped, the route stays', () => {
     },
     { name: 'AGGREGATOR with AS 0', attributes: `${GOOD}c0070800000000c0000201`, absent: 'aggregator' },
     { name: 'LOCAL_PREF of two octets', attributes: `${GOOD}4005020064`, absent: 'localPref' },
+    { name: 'ORIGINATOR_ID', attributes: `${GOOD}800904c0000201`, absent: undefined },
+    { name: 'ORIGINATOR_ID of three octets', attributes: `${GOOD}800903c00002`, absent: undefined },
+    { name: 'ORIGINATOR_ID marked well-known', attributes: `${GOOD}400904c0000201`, absent: undefined },
+    { name: 'CLUSTER_LIST', attributes: `${GOOD}800a04c0000201`, absent: undefined },
+    { name: 'CLUSTER_LIST of five octets', attributes: `${GOOD}800a05c000020100`, absent: undefined },
+    { name: 'AIGP', attributes: `${GOOD}801a0b01000b0000000000000064`, absent: undefined },
     { name: 'AS4_PATH with AS 0', attributes: `${GOOD}c01106020100000000`, absent: 'as4Path' },
   ] as const)('$name', ({ attributes, absent }) => {
     const update = accepted(attributes);
     expect(update.faults.map((fault) => fault.action)).toEqual(['attribute-discard']);
-    expect(update.attributes[absent]).toBeUndefined();
+    if (absent !== undefined) expect(update.attributes[absent]).toBeUndefined();
+    expect(update.unknown).toEqual([]);
     expect(updateRoutes(update).announced.map((route) => formatPrefix(route.prefix))).toEqual(['52.96.0.0/14']);
   });
 
@@ -87,6 +99,13 @@ describe('the session is lost', () => {
     { name: 'a second MP_REACH_NLRI', body: field(`${mpReach()}${mpReach()}`), subcode: 1 },
     { name: 'MP_REACH_NLRI with a next hop of 5 octets', body: field('800e0a00010105aabbccddee00'), subcode: 9 },
     { name: 'MP_UNREACH_NLRI with a prefix that is cut', body: field('800f0500010120aa'), subcode: 9 },
+    { name: 'a malformed ORIGIN without any prefix (§5.2)', body: field(`40010103${AS_PATH}${NEXT_HOP}`), subcode: 1 },
+    {
+      name: 'malformed COMMUNITIES beside withdrawn routes only',
+      body: `0003100a01${field(`${GOOD}c00800`).slice(4)}`,
+      subcode: 1,
+    },
+    { name: 'malformed MED beside MP_UNREACH_NLRI only', body: field('800f060001010a0101800402ffff'), subcode: 1 },
     { name: 'an unknown attribute marked well-known', body: field('40630101'), subcode: 2 },
     { name: 'NLRI with a prefix of 33 bits', body: `0000${length(GOOD)}${GOOD}21aabbccddee`, subcode: 10 },
     { name: 'NLRI with octets missing', body: `0000${length(GOOD)}${GOOD}18aabb`, subcode: 10 },
