@@ -5,9 +5,10 @@ import { nodeCryptoWith, systemRandom } from '../crypto/node.ts';
 import { FibPlan } from '../fib/plan.ts';
 import { WATCHED_GROUPS } from '../fib/wire/watch.ts';
 import { loadAddon } from '../io/addon.ts';
-import { systemClock } from '../io/clock.ts';
+import { type Clock, systemClock } from '../io/clock.ts';
 import { readSecretFile, StateDirectory } from '../io/files.ts';
 import { createHttp, type HttpClient } from '../io/http.ts';
+import { IcmpSocket } from '../io/icmp.ts';
 import { searchNat } from '../io/nat-oracle.ts';
 import type { NativeAddon } from '../io/native.ts';
 import { NetlinkSocket } from '../io/netlink.ts';
@@ -27,6 +28,7 @@ import { KernelSettings } from './kernel-settings.ts';
 import { KeyExport } from './key-export.ts';
 import { LeavingDevices } from './leaving-devices.ts';
 import { OutsideAddresses } from './outside-addresses.ts';
+import type { Echo } from './path.ts';
 import { Routing } from './routing.ts';
 import { powerOnSelfTest } from './self-test.ts';
 import { StateStore } from './state-store.ts';
@@ -41,6 +43,8 @@ const TCP_IP_HEADER_OCTETS = 40;
 const INTERFACE_MESSAGES: ReadonlySet<number> = new Set([Rtm.NewLink, Rtm.DelLink, Rtm.NewAddress, Rtm.DelAddress]);
 /** Unanswered BGP data for so long means the path is gone, whatever the hold timer says (RFC 9687 in spirit). */
 const BGP_USER_TIMEOUT_MS = 60_000;
+/** An answer that is later counts for nothing. */
+const ECHO_TIMEOUT_MS = 2_000;
 /** RFC 4594: network control. */
 const TOS_NETWORK_CONTROL = 0xc0;
 
@@ -116,6 +120,7 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
     leaving: new LeavingDevices(),
     readSecret: secretReader(log),
     http: http.exchange,
+    openEcho: (spec, to, onAnswer) => openEcho(addon, clock, spec, to, onAnswer),
     dial: (spec, peer, handlers) => dialBgp(addon, spec, peer, handlers),
     release: () => {
       wans.close();
@@ -136,6 +141,21 @@ function dialBgp(addon: NativeAddon, spec: TunnelSpec, peer: BgpConfig, handlers
     tos: TOS_NETWORK_CONTROL,
   };
   return dialTcp(addon, to, options, handlers);
+}
+
+/** Through the tunnel's device only. Each tunnel has an identifier of its own: raw sockets see everybody's replies. */
+function openEcho(addon: NativeAddon, clock: Clock, spec: TunnelSpec, to: IpAddress, onAnswer: () => void): Echo {
+  const identifier = systemRandom.bytes(2).reduce((number, octet) => number * 256 + octet, 0);
+  const options = {
+    device: spec.interface,
+    localAddress: spec.link.bgp.localIp,
+    identifier,
+    timeoutMs: ECHO_TIMEOUT_MS,
+  };
+  const socket = new IcmpSocket(addon, options, clock, ({ kind }) => {
+    if (kind === 'reply') onAnswer();
+  });
+  return { request: () => void socket.echo(to), close: () => socket.close() };
 }
 
 /** Files are read again and again while one is missing; a careless mode is worth one warning. */

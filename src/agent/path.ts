@@ -2,12 +2,13 @@ import { CeaseSubcode } from '../bgp/index.ts';
 import type { BgpConfig } from '../bgp/types.ts';
 import type { Random } from '../crypto/types.ts';
 import type { Clock } from '../io/clock.ts';
-import { formatIp, type Prefix } from '../lib/ip.ts';
+import { formatIp, type IpAddress, type Prefix } from '../lib/ip.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Alarms } from './alarms.ts';
 import { BgpPeer, type BgpTransport, type BgpTransportHandlers } from './bgp-peer.ts';
 import type { EventLog } from './event-log.ts';
 import type { KernelSettings } from './kernel-settings.ts';
+import { PeerWatch } from './peer-watch.ts';
 import type { Routing } from './routing.ts';
 import { Tunnel, type TunnelDeps } from './tunnel.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
@@ -19,8 +20,22 @@ export interface PathDeps extends TunnelDeps {
   readonly routing: Routing;
   /** Opens a TCP connection to port 179 of the peer, bound to the tunnel's device and our BGP address. */
   readonly dial: (spec: TunnelSpec, config: BgpConfig, handlers: BgpTransportHandlers) => BgpTransport;
+  /** Asks a BGP speaker through the tunnel's device whether it is there (ICMP echo). Throws when the kernel refuses a socket. */
+  readonly openEcho: (spec: TunnelSpec, to: IpAddress, onAnswer: () => void) => Echo;
   readonly kernel: KernelSettings;
   readonly alarms: Alarms;
+}
+
+export interface Echo {
+  request(): void;
+  close(): void;
+}
+
+/** The far end of a tunnel that is up. */
+interface Watched {
+  readonly watch: PeerWatch;
+  readonly echo: Echo;
+  packetsIn: bigint;
 }
 
 /**
@@ -32,6 +47,7 @@ export class Path {
   readonly peers: readonly BgpPeer[];
   readonly #deps: PathDeps;
   #exports: readonly Prefix[];
+  #watched: Watched | undefined;
   #retired = false;
 
   constructor(spec: TunnelSpec, deps: PathDeps) {
@@ -65,11 +81,18 @@ export class Path {
   tick(now: Instant): void {
     this.tunnel.tick(now);
     this.#watchIke();
+    this.#watchPeer();
+  }
+
+  /** The far end does not answer, although the tunnel counts as up. */
+  get silent(): boolean {
+    return this.#watched?.watch.silent ?? false;
   }
 
   /** Called several times a second. */
   sample(): void {
     this.tunnel.sample();
+    this.#watchPeer();
   }
 
   /** Tells the peers why (Cease); their last words still need the tunnel, so it stops separately. */
@@ -79,6 +102,7 @@ export class Path {
   }
 
   stopTunnel(): void {
+    this.#unwatchPeer();
     for (const { code } of this.#concerns()) this.#deps.alarms.clear(code);
     for (const peer of this.peers) {
       peer.close();
@@ -121,6 +145,7 @@ export class Path {
   #onUp(): void {
     this.#say('info', 'tunnel-up', `tunnel to ${formatIp(this.spec.endpoint)} carries traffic`);
     const applied = this.#deps.routing.setUp(this.spec.interface, true);
+    this.#beginWatch();
     // the session's source address and the peer's route must be in the kernel before it dials
     void applied.then(() => {
       if (this.#retired || this.tunnel.children.length === 0) return;
@@ -132,7 +157,52 @@ export class Path {
     const level = this.#retired ? 'info' : 'error';
     this.#say(level, 'tunnel-down', `tunnel to ${formatIp(this.spec.endpoint)} is down: ${reason}`);
     void this.#deps.routing.setUp(this.spec.interface, false);
+    this.#unwatchPeer();
     for (const peer of this.peers) peer.stop(CeaseSubcode.OtherConfigurationChange, `tunnel down: ${reason}`, true);
+  }
+
+  #beginWatch(): void {
+    const [speaker] = this.spec.bgpPeers;
+    if (this.#watched !== undefined || speaker === undefined) return;
+    const watch = new PeerWatch();
+    try {
+      const echo = this.#deps.openEcho(this.spec, speaker.address, () => watch.onAnswer());
+      this.#watched = { watch, echo, packetsIn: 0n };
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#say(
+        'warn',
+        'echo-refused',
+        `no ICMP socket, so only IKE notices a silent peer: ${reason}; CAP_NET_RAW is needed`,
+      );
+    }
+  }
+
+  #unwatchPeer(): void {
+    const watched = this.#watched;
+    this.#watched = undefined;
+    watched?.echo.close();
+    if (watched?.watch.silent) this.#deps.routing.setSilent(this.spec.interface, false);
+  }
+
+  /** Routes leave a tunnel whose far end falls silent, long before IKE or BGP give it up. */
+  #watchPeer(): void {
+    const watched = this.#watched;
+    if (watched === undefined) return;
+    const { packetsIn } = this.tunnel;
+    const { requests, change } = watched.watch.step(packetsIn !== watched.packetsIn);
+    watched.packetsIn = packetsIn;
+    for (let i = 0; i < requests; i++) watched.echo.request();
+    if (change === undefined) return;
+    this.#deps.routing.setSilent(this.spec.interface, change === 'silent');
+    const peer = this.spec.bgpPeers.map(({ address }) => formatIp(address)).join(' ');
+    if (change === 'back') this.#say('info', 'path-back', `${peer} answers again; its routes are back in use`);
+    else
+      this.#say(
+        'warn',
+        'path-silent',
+        `${peer} does not answer through the tunnel any more; its routes are out of use`,
+      );
   }
 
   /** What is wrong although the tunnel works, so that nothing else would show it. */

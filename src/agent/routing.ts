@@ -66,6 +66,8 @@ export class Routing {
   readonly #tunnels = new Map<string, FibTunnel & { readonly localAddress: IpAddress }>();
   readonly #peers = new Map<string, Peer>();
   readonly #rib = new Rib<PathAttributes>();
+  /** Tunnels whose far end does not answer. */
+  readonly #silent = new Set<string>();
   #policy: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
   #scheduled: Promise<void> | undefined;
   /** The most that has changed since the last pass was asked for. */
@@ -130,7 +132,15 @@ export class Routing {
     return this.#apply('devices');
   }
 
+  /** The far end of a tunnel does not answer, or does again: learned routes lead there only when it does. */
+  setSilent(tunnelInterface: string, silent: boolean): void {
+    if (silent) this.#silent.add(tunnelInterface);
+    else this.#silent.delete(tunnelInterface);
+    void this.#apply('sessions');
+  }
+
   removeTunnel(tunnelInterface: string): void {
+    this.#silent.delete(tunnelInterface);
     this.#tunnels.delete(tunnelInterface);
     void this.#apply('devices');
   }
@@ -331,7 +341,10 @@ export class Routing {
       bgpLocalAddresses: tunnels
         .filter((tunnel) => tunnel.interfaceIndex !== NO_DEVICE)
         .map((tunnel) => ({ address: tunnel.localAddress, interface: tunnel.interface })),
-      tunnels: tunnels.map((tunnel) => ({ ...tunnel, learns: learning.has(tunnel.interface) })),
+      tunnels: tunnels.map((tunnel) => ({
+        ...tunnel,
+        learns: learning.has(tunnel.interface) && !this.#silent.has(tunnel.interface),
+      })),
       statics: tunnels.length === 0 ? [] : this.#policy.statics,
       permits: this.#policy.permits,
     };

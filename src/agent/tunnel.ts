@@ -123,6 +123,12 @@ export class Tunnel {
   get children(): readonly InstalledChild[] {
     return this.#state.kind === 'open' ? this.#state.children : [];
   }
+  /** Changes whenever a packet came out of the tunnel. */
+  get packetsIn(): bigint {
+    if (this.#state.kind !== 'open') return 0n;
+    const { children, receiving } = this.#state;
+    return [...children, ...receiving.values()].reduce((sum, { inbound }) => sum + inbound.packets, 0n);
+  }
   get ike(): IkeView | undefined {
     return this.#state.kind === 'open' ? this.#state.connection.view(this.#deps.clock.now()) : undefined;
   }

@@ -148,5 +148,7 @@ function firstBroken(agent: Agent, path: Path): { layer: BrokenLayer; reason: st
     const address = formatIp(peer.config.peerAddress);
     return { layer, reason: view.lastError ?? `BGP session with ${address} is ${view.state}` };
   }
+  if (path.silent)
+    return { layer: 'probe', reason: 'the BGP speaker does not answer through the tunnel; routes avoid it' };
   return undefined;
 }

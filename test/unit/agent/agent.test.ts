@@ -60,6 +60,29 @@ describe('Agent', () => {
   });
 });
 
+describe('a far end that falls silent', () => {
+  it('loses its routes within a second while its tunnel and session count as up, and gets them back after two', async () => {
+    const { world, agent } = await started();
+    await world.seconds(2);
+    world.silent.add('tw0');
+    await world.clock.advance(750);
+    expect(world.learning).toEqual(['tw1']);
+    expect([world.upTunnels, agent.paths[0]?.silent]).toEqual([['tw0', 'tw1'], true]);
+    expect(world.messages.at(-1)).toMatch(/^path-silent: 169\.254\.21\.2 does not answer through the tunnel/);
+    world.silent.clear();
+    await world.clock.advance(2_000);
+    expect(world.learning).toEqual(['tw1']);
+    await world.clock.advance(500);
+    expect(world.learning).toEqual(['tw0', 'tw1']);
+  });
+
+  it('is not judged when it has never answered', async () => {
+    const { world } = await started({ silent: ['tw0', 'tw1'] });
+    await world.seconds(10);
+    expect(world.learning).toEqual(['tw0', 'tw1']);
+  });
+});
+
 describe('Agent.reload', () => {
   it('leaves alone what did not change', async () => {
     const { world, agent } = await started();
@@ -284,8 +307,12 @@ afterEach(() => {
   expect(escaped).toEqual([]);
 });
 
-async function started({ heldKernel = false } = {}): Promise<{ world: BranchWorld; agent: Agent }> {
+async function started({
+  heldKernel = false,
+  silent = [] as string[],
+} = {}): Promise<{ world: BranchWorld; agent: Agent }> {
   const world = new BranchWorld();
+  for (const tunnel of silent) world.silent.add(tunnel);
   const agent = await world.agent();
   if (heldKernel) world.kernel.hold();
   await agent.start();

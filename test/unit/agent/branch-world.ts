@@ -52,6 +52,8 @@ export class BranchWorld {
   readonly deaf = new Set<string>();
   /** What the zones have been told of our side, in the order of arrival: `+10.1.20.0/24`, `-10.1.20.0/24`. */
   readonly told = new Map<string, string[]>();
+  /** Tunnels whose far ends do not answer ICMP. */
+  readonly silent = new Set<string>();
   /** BGP addresses that accept connections and say nothing. */
   readonly mute = new Set<string>();
   /** What `sysctl.set` waits for. */
@@ -93,6 +95,14 @@ export class BranchWorld {
       .map((tunnel) => tunnel.interface)
       .sort();
   }
+  /** Tunnels that learned routes may use. */
+  get learning(): string[] {
+    const tunnels = this.kernel.inputs.at(-1)?.tunnels ?? [];
+    return tunnels
+      .filter(({ learns }) => learns)
+      .map((tunnel) => tunnel.interface)
+      .sort();
+  }
   get messages(): string[] {
     return this.log.after(0).map(({ kind, message }) => `${kind}: ${message}`);
   }
@@ -113,6 +123,12 @@ export class BranchWorld {
       alarms,
       clock,
       crypto: nodeCrypto,
+      openEcho: (spec, _, onAnswer) => ({
+        request: () => {
+          if (!this.silent.has(spec.interface)) onAnswer();
+        },
+        close: nothing,
+      }),
       dial: (_, config, handlers) => this.#dial(config, handlers),
       http: async () => ({ kind: 'unreachable', code: 'ECONNREFUSED', detail: 'nobody answers here.' }),
       kernel: new KernelSettings(sysctl, alarms, log),

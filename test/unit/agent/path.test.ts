@@ -148,6 +148,7 @@ function setUp(gateway: Partial<IkeConfig> = {}, change?: (yaml: string) => stri
       calls.push(`dial ${spec.name} ${peerAddress.bytes.join('.')}`);
       return { write: nothing, end: nothing, abort: () => void calls.push('abort') };
     },
+    openEcho: () => ({ request: nothing, close: nothing }),
     kernel: new KernelSettings(sysctl, alarms, log),
     keyExport: undefined,
     log,
