@@ -12,8 +12,8 @@ import { ZoneGateway } from '../../test/netns/zone-gateway.ts';
 export interface Router {
   /** Processes that hold the table. */
   readonly pids: readonly number[];
-  /** The device that leads to each zone. */
-  readonly devices: readonly [string, string];
+  /** The way to zone 1 ends, and its device tells. */
+  loseCarrier(): Promise<void>;
 }
 
 export interface Contender {
@@ -48,7 +48,7 @@ ${topology.zones.map(session).join('\n')}
     const file = (name: string) => join(topology.directory, name);
     const args = ['-f', '-c', config, '-s', file('bird-branch.ctl'), '-P', file('bird-branch.pid')];
     const daemon = topology.start('bird', args, { namespace: topology.namespace('branch') });
-    return { pids: [daemon.pid], devices: ['t1', 't2'] };
+    return { pids: [daemon.pid], loseCarrier: () => cut(topology) };
   },
 };
 
@@ -76,7 +76,7 @@ const frr: Contender = {
     });
     start('staticd', ...api);
     const bgpd = start('bgpd', ...api);
-    return { pids: [zebra.pid, bgpd.pid], devices: ['t1', 't2'] };
+    return { pids: [zebra.pid, bgpd.pid], loseCarrier: () => cut(topology) };
   },
 };
 
@@ -112,16 +112,24 @@ ${each(
 const tunwright: Contender = {
   name: 'tunwright',
   async start(topology) {
-    for (const zone of topology.zones) await ZoneGateway.start(zone, { localBgp: `169.254.9.${zone.number}` });
+    const gateways: ZoneGateway[] = [];
+    for (const zone of topology.zones) {
+      gateways.push(await ZoneGateway.start(zone, { localBgp: `169.254.9.${zone.number}` }));
+    }
     const policies = [{ id: 20, from: ['staff'], to: 'learned', failure: 'open' }];
     const bgp = { import: { max_prefixes: 1_000_000 } };
     const config = await manualBranch(topology, topology.zones, { bgp, top: { policies } });
     const daemon = await Tunwrightd.start(topology, { config });
-    return { pids: [daemon.pid], devices: ['tw0', 'tw1'] };
+    return { pids: [daemon.pid], loseCarrier: async () => void (await gateways[0]?.stop()) };
   },
 };
 
 export const CONTENDERS: readonly Contender[] = [bird, frr, tunwright];
+
+/** The far end of the link to zone 1 goes down. */
+async function cut(topology: Topology): Promise<void> {
+  await topology.ip('zone1', 'link set p1 down');
+}
 
 /**
  * What the others get in place of tunnels: a veth pair to each zone that needs no ARP and no addresses, like a TUN device.

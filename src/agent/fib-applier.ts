@@ -8,7 +8,7 @@ import { decodeObject } from '../fib/wire/kernel-object.ts';
 import { isSetDown } from '../fib/wire/link.ts';
 import { isIntruder, isRemoval, linkIndex } from '../fib/wire/watch.ts';
 import type { Clock } from '../io/clock.ts';
-import { type Prefix, prefixKey, prefixOfKey } from '../lib/ip.ts';
+import { type Prefix, prefixOfKey } from '../lib/ip.ts';
 import type { NetlinkMessage } from '../lib/netlink.ts';
 import { after, elapsedMs, type Instant } from '../lib/time.ts';
 import { isNewNexthop, KernelFib, type RouteNetlink } from './kernel-fib.ts';
@@ -143,7 +143,7 @@ export class FibApplier {
   /** `other`: something with its identity is wanted, but not like this. */
   #isWanted(object: KernelObject): 'yes' | 'other' | 'no' {
     if (object.kind === 'route') {
-      const target = this.#plan.target(object.table, prefixKey(object.prefix));
+      const target = this.#plan.target(object.table, object.to);
       return target === undefined ? 'no' : sameTarget(target, object) ? 'yes' : 'other';
     }
     const expected = this.#expected.get(identity(object));

@@ -1,4 +1,4 @@
-import { type PrefixKey, prefixKey, prefixOfKey } from '../lib/ip.ts';
+import type { PrefixKey } from '../lib/ip.ts';
 import { identity } from './format.ts';
 import { sameTarget } from './path-sets.ts';
 import {
@@ -56,7 +56,7 @@ export class KernelState {
     const last = this.#lastTarget;
     const target = sameTarget(last, object) && last !== undefined ? last : targetOf(object);
     this.#lastTarget = target;
-    this.#tables.get(object.table)?.set(prefixKey(object.prefix), target);
+    this.#tables.get(object.table)?.set(object.to, target);
   }
 
   /** Takes over all that `other` has; it is void afterwards. */
@@ -69,7 +69,7 @@ export class KernelState {
   apply({ op, object }: KernelChange): void {
     if (op !== 'delete') return this.add(object);
     if (object.kind === 'route') {
-      this.#tables.get(object.table)?.delete(prefixKey(object.prefix));
+      this.#tables.get(object.table)?.delete(object.to);
       return;
     }
     this.#objects.delete(identity(object));
@@ -119,8 +119,8 @@ export class KernelState {
   }
 }
 
-function routeTo(key: PrefixKey, table: number, target: Target): KernelRoute {
-  return { kind: 'route', prefix: prefixOfKey(key), table, nexthop: target.nexthop, source: target.source };
+function routeTo(to: PrefixKey, table: number, target: Target): KernelRoute {
+  return { kind: 'route', to, table, nexthop: target.nexthop, source: target.source };
 }
 
 const targetOf = ({ nexthop, source }: KernelRoute): Target => ({ nexthop, source });

@@ -1,4 +1,4 @@
-import type { IpAddress, Prefix } from '../lib/ip.ts';
+import type { IpAddress, Prefix, PrefixKey } from '../lib/ip.ts';
 
 /** Kernel state that belongs to us: tables 7700 and 7701, protocol 77, rule priorities 7700–7799, nexthop ids from 77000. */
 export const TABLE = 7700;
@@ -74,7 +74,7 @@ export type KernelObject =
   | { readonly kind: 'address'; readonly address: IpAddress; readonly interfaceIndex: number }
   | { readonly kind: 'nexthop'; readonly id: number; readonly interfaceIndex: number }
   | { readonly kind: 'nexthop-group'; readonly id: number; readonly members: readonly number[] }
-  | (Target & { readonly kind: 'route'; readonly prefix: Prefix; readonly table: number })
+  | (Target & { readonly kind: 'route'; readonly to: PrefixKey; readonly table: number })
   | {
       readonly kind: 'rule';
       readonly priority: number;

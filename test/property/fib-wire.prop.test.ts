@@ -2,6 +2,7 @@ import { fc, test } from '@fast-check/vitest';
 import { describe, expect } from 'vitest';
 import type { KernelObject } from '../../src/fib/types.ts';
 import { decodeObject, encodeChange } from '../../src/fib/wire/kernel-object.ts';
+import { prefixKey } from '../../src/lib/ip.ts';
 import { Rtm } from '../../src/lib/netlink.ts';
 import { prefixArb, v4Arb } from './fib-arbitrary.ts';
 
@@ -20,14 +21,14 @@ const objectArb: fc.Arbitrary<KernelObject> = fc.oneof(
   }),
   fc.record({
     kind: fc.constant('route' as const),
-    prefix: prefixArb,
+    to: prefixArb.map(prefixKey),
     table: fc.constantFrom(7700, 7701),
     nexthop: u32,
     source: optional(v4Arb),
   }),
   fc.record({
     kind: fc.constant('route' as const),
-    prefix: prefixArb,
+    to: prefixArb.map(prefixKey),
     table: fc.constantFrom(7700, 7701),
     nexthop: fc.constant('blackhole' as const),
     source: fc.constant(undefined),

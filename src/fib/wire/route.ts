@@ -1,5 +1,5 @@
 import { Reader, Writer } from '../../lib/bytes.ts';
-import { ipFromBytes, maskedPrefix } from '../../lib/ip.ts';
+import { maskedPrefix, type PrefixKey, prefixKey, prefixOfKey } from '../../lib/ip.ts';
 import {
   AF_INET,
   addressFamily,
@@ -55,22 +55,28 @@ export function decodeRoute(payload: Uint8Array): Route | undefined {
   const attributes = readAttributes(r);
   const table = attributes.u32(Rta.Table);
   if ((table !== TABLE && table !== CLOSED_TABLE) || (attributes.u32(Rta.Priority) ?? 0) !== 0) return undefined;
-  const any = ipFromBytes(new Uint8Array(family === AF_INET ? 4 : 16)); // the kernel leaves 0.0.0.0/0 out
   return {
     kind: 'route',
-    prefix: maskedPrefix(attributes.ip(Rta.Destination) ?? any, length),
+    to: decodeDestination(family, attributes.bytes(Rta.Destination), length),
     table,
     nexthop: type === Type.Blackhole ? 'blackhole' : (attributes.u32(Rta.NexthopId) ?? 0),
     source: attributes.ip(Rta.PreferredSource),
   };
 }
 
-function writeHead(object: Route, scope: number, type: number): Writer {
-  const { address, length } = object.prefix;
+/** The kernel leaves 0.0.0.0/0 out. */
+function decodeDestination(family: number, bytes: Uint8Array | undefined, length: number): PrefixKey {
+  const octets = family === AF_INET ? 4 : 16;
+  const address = bytes?.length === octets ? bytes : new Uint8Array(octets);
+  return prefixKey(maskedPrefix({ family: family === AF_INET ? 4 : 6, bytes: address }, length));
+}
+
+function writeHead({ to, table }: Route, scope: number, type: number): Writer {
   const w = new Writer(64);
+  const { address, length } = prefixOfKey(to);
   w.u8(addressFamily(address)).u8(length).u8(0).u8(0); // family, lengths, TOS
   w.u8(0).u8(PROTOCOL).u8(scope).u8(type).u32(0); // table goes into its attribute
-  writeU32(w, Rta.Table, object.table);
+  writeU32(w, Rta.Table, table);
   writeAttribute(w, Rta.Destination, address.bytes);
   return w;
 }

@@ -54,12 +54,12 @@ export function desired(input: FibInput): KernelObject[] {
 export function changesBetween(before: readonly KernelObject[], after: readonly KernelObject[]): KernelChange[] {
   const state = new KernelState(before);
   const routes = after.filter((object): object is KernelRoute => object.kind === 'route');
-  const targets = new Map(routes.map((route) => [`${route.table} ${prefixKey(route.prefix)}`, route]));
+  const targets = new Map(routes.map((route) => [`${route.table} ${route.to}`, route]));
   const wanted = {
     objects: after.filter((object): object is FixedObject => object.kind !== 'route'),
     routes: {
       target: (table: number, key: PrefixKey) => targets.get(`${table} ${key}`),
-      keys: () => new Set(routes.map(({ prefix }) => prefixKey(prefix))),
+      keys: () => new Set(routes.map(({ to }) => to)),
     },
   };
   const all: KernelChange[] = [];

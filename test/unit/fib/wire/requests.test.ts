@@ -3,11 +3,11 @@ import type { KernelChange } from '../../../../src/fib/types.ts';
 import { encodeChange } from '../../../../src/fib/wire/kernel-object.ts';
 import { isIntruder, linkIndex } from '../../../../src/fib/wire/watch.ts';
 import { fromHex, toHex } from '../../../../src/lib/bytes.ts';
-import { ip, prefix } from '../../../../src/lib/ip.ts';
+import { ip, prefix, prefixKey } from '../../../../src/lib/ip.ts';
 
 const ROUTE = {
   kind: 'route',
-  prefix: prefix('52.96.0.0/14'),
+  to: prefixKey(prefix('52.96.0.0/14')),
   table: 7700,
   nexthop: 77_103,
   source: ip('169.254.21.1'),
