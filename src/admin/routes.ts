@@ -36,6 +36,8 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/ipsec/sas', access: 'read', handler: (views) => json(views.sas()) },
   { method: 'GET', path: '/v1/bgp/neighbors', access: 'read', handler: (views) => json(views.neighbors()) },
   { method: 'GET', path: '/v1/bgp/neighbors/{ip}/received', access: 'read', handler: received },
+  { method: 'GET', path: '/v1/bgp/neighbors/{ip}/advertised', access: 'read', handler: advertised },
+  { method: 'GET', path: '/v1/routes', access: 'read', handler: learnedRoutes },
   { method: 'GET', path: '/v1/events', access: 'read', handler: events },
 ];
 
@@ -87,13 +89,29 @@ function ikeHistory(views: AgentViews, { query }: RouteRequest): Reply {
   return json(views.ikeHistory({ tunnel: query.get('tunnel') ?? undefined, limit: Number(limit) }));
 }
 
-function received(views: AgentViews, { params }: RouteRequest): Reply {
+function received(views: AgentViews, request: RouteRequest): Reply {
+  return ofNeighbor(views, request, (peer) => views.received(peer));
+}
+
+function advertised(views: AgentViews, request: RouteRequest): Reply {
+  return ofNeighbor(views, request, (peer) => views.advertised(peer));
+}
+
+function learnedRoutes(views: AgentViews, { query }: RouteRequest): Reply {
+  const text = query.get('dst');
+  if (text === null) return json(views.routes());
+  const destination = parseIp(text);
+  if (destination.ok) return json(views.routes(destination.value));
+  return refuse(400, 'bad-request', `dst: expected an IP address, got "${text.slice(0, 60)}"`);
+}
+
+function ofNeighbor(views: AgentViews, { params }: RouteRequest, view: (peer: string) => unknown): Reply {
   const text = params['ip'] ?? '';
   const peer = parseIp(text);
   if (!peer.ok) {
     return refuse(400, 'bad-request', `expected the BGP address of a neighbour, got "${text.slice(0, 60)}"`);
   }
-  const prefixes = views.received(formatIp(peer.value));
+  const prefixes = view(formatIp(peer.value));
   if (prefixes !== undefined) return json(prefixes);
   const known = views.neighbors().map((neighbor) => neighbor.peer);
   const have = known.length === 0 ? 'there are none yet' : `there are ${known.join(', ')}`;

@@ -1,3 +1,4 @@
+import type { IpAddress } from '../lib/ip.ts';
 /** JSON of the admin API, design: keys snake_case and stable, times RFC 3339, base units. Shared with the CLI. */
 
 export type Health = 'ok' | 'degraded' | 'down';
@@ -178,6 +179,40 @@ export interface ReceivedPrefixView {
   age_s: number;
 }
 
+/** A network of ours as a neighbour was told of it. */
+export interface AdvertisedPrefixView {
+  prefix: string;
+  next_hop: string;
+  as_path: string;
+  origin: string;
+}
+
+/** A prefix that at least one neighbour offers, and what came of it. */
+export interface RouteView {
+  prefix: string;
+  /** Best first, then those that are used beside it, then those that lost. */
+  paths: {
+    peer: string;
+    tunnel: string;
+    interface: string;
+    as_path_length: number;
+    origin: string;
+    med: number;
+    local_pref: number;
+    used: boolean;
+    /** Why it lost; null when it is used. */
+    reason: string | null;
+  }[];
+  /** What the kernel should use now, `blackhole` where nothing may reach the WAN; empty when no tunnel is up. */
+  via: string[];
+}
+
+export interface RoutesView {
+  /** Routes in the kernel's table: how many there should be, are, and were refused. */
+  fib: { desired: number; installed: number; failed: number };
+  routes: RouteView[];
+}
+
 /** `id` grows by one; also the SSE event id. */
 export interface EventView {
   id: number;
@@ -200,6 +235,10 @@ export interface AgentViews {
   neighbors(): NeighborView[];
   /** Undefined: no such neighbour. */
   received(peer: string): ReceivedPrefixView[] | undefined;
+  /** Undefined: no such neighbour. */
+  advertised(peer: string): AdvertisedPrefixView[] | undefined;
+  /** All learned routes, or the one that packets to `destination` take. */
+  routes(destination?: IpAddress): RoutesView;
   events(afterId: number): EventView[];
   /** Calls back for each new event until the returned function is called. */
   subscribe(listener: (event: EventView) => void): () => void;

@@ -3,10 +3,10 @@ import type { BgpConfig, BgpRoute, PathAttributes } from '../bgp/types.ts';
 import type { FibPlan } from '../fib/plan.ts';
 import type { FibBase, FibPermit, FibTunnel } from '../fib/types.ts';
 import type { Clock } from '../io/clock.ts';
-import { type IpAddress, type Prefix, type PrefixKey, prefixKey } from '../lib/ip.ts';
+import { type IpAddress, maskedPrefix, type Prefix, type PrefixKey, prefixKey } from '../lib/ip.ts';
 import { after } from '../lib/time.ts';
 import { Rib } from '../rib/index.ts';
-import type { Announcement, ReceivedRoute, RibPath } from '../rib/types.ts';
+import type { Announcement, ReceivedRoute, RibEntry, RibPath } from '../rib/types.ts';
 import type { EventLog } from './event-log.ts';
 import type { FibApplier, FibResult } from './fib-applier.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
@@ -241,6 +241,29 @@ export class Routing {
   /** Undefined when there is no such peer. */
   received(key: string): readonly ReceivedRoute<PathAttributes>[] | undefined {
     return this.#rib.received(key);
+  }
+
+  /** Every prefix that somebody offers a path to, in order. */
+  entries(): RibEntry[] {
+    return this.#rib.entries();
+  }
+
+  /** The longest prefix with a path that holds an address. */
+  lookUp(address: IpAddress): RibEntry | undefined {
+    for (let length = address.bytes.length * 8; length >= 0; length--) {
+      const entry = this.#rib.entry(maskedPrefix(address, length));
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
+  }
+
+  /** Where packets to a prefix go now: interfaces, or `blackhole`. */
+  ways(prefix: Prefix): string[] {
+    return this.#deps.plan.ways(prefixKey(prefix));
+  }
+
+  fibCounters(): ReturnType<FibApplier['counters']> {
+    return this.#deps.applier.counters();
   }
 
   prefixCounts(key: string): { readonly received: number; readonly accepted: number } {

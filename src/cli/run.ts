@@ -5,6 +5,7 @@ import { registerEvent } from './commands/event.ts';
 import { registerIke } from './commands/ike.ts';
 import { registerIpsec } from './commands/ipsec.ts';
 import { registerLab } from './commands/lab.ts';
+import { registerRoute } from './commands/route.ts';
 import { registerStatus } from './commands/status.ts';
 import { registerVersion } from './commands/version.ts';
 import { CliError, Exit } from './exit.ts';
@@ -17,6 +18,7 @@ const COMMANDS: readonly ((program: Command, host: CommandHost) => void)[] = [
   registerIke,
   registerIpsec,
   registerBgp,
+  registerRoute,
   registerEvent,
   registerConfig,
   registerLab,

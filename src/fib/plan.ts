@@ -116,6 +116,14 @@ export class FibPlan {
     return this.#closed && this.#learned.get(key)?.announced === true ? BLACKHOLE : undefined;
   }
 
+  /** Where packets to a learned prefix go now: tunnels that are up, or `blackhole`; empty: nowhere of ours. */
+  ways(key: PrefixKey): string[] {
+    const { paths, announced = false } = this.#learned.get(key) ?? {};
+    const up = this.#base.tunnels.filter((tunnel) => tunnel.up && tunnel.learns).map((tunnel) => tunnel.interface);
+    const ways = (paths?.via ?? []).filter((name) => up.includes(name));
+    return ways.length === 0 && this.#closed && announced ? ['blackhole'] : ways;
+  }
+
   /** How many routes there should be to tunnels. */
   get routeCount(): number {
     let count = this.#sets.routeCount;

@@ -2,9 +2,9 @@ import type { Agent } from '../../agent/agent.ts';
 import type { BgpPeer } from '../../agent/bgp-peer.ts';
 import type { Path } from '../../agent/path.ts';
 import { formatAsPath } from '../../bgp/index.ts';
-import { formatIp, formatPrefix } from '../../lib/ip.ts';
+import { comparePrefix, formatIp, formatPrefix } from '../../lib/ip.ts';
 import { elapsedMs } from '../../lib/time.ts';
-import type { NeighborView, ReceivedPrefixView } from '../wire.ts';
+import type { AdvertisedPrefixView, NeighborView, ReceivedPrefixView } from '../wire.ts';
 import { seconds } from './units.ts';
 
 export function neighborViews(agent: Agent): NeighborView[] {
@@ -30,6 +30,19 @@ export function receivedView(agent: Agent, peer: string): ReceivedPrefixView[] |
     reject_reason: rejected ?? null,
     age_s: Math.floor(elapsedMs(receivedAt, now) / 1000),
   }));
+}
+
+/** What the neighbour was told of us; nothing while there is no session. Undefined when there is no such neighbour. */
+export function advertisedView(agent: Agent, key: string): AdvertisedPrefixView[] | undefined {
+  for (const path of agent.paths) {
+    const peer = path.peers.find(({ config }) => formatIp(config.peerAddress) === key);
+    if (peer === undefined) continue;
+    if (peer.view().state !== 'established') return [];
+    const { localAddress, localAs } = peer.config;
+    const told = { next_hop: formatIp(localAddress), as_path: String(localAs), origin: 'igp' };
+    return [...path.exports].sort(comparePrefix).map((prefix) => ({ prefix: formatPrefix(prefix), ...told }));
+  }
+  return undefined;
 }
 
 function neighborView(agent: Agent, path: Path, peer: BgpPeer): NeighborView {

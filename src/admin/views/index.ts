@@ -2,8 +2,9 @@ import type { Agent } from '../../agent/agent.ts';
 import type { AgentEvent } from '../../agent/event-log.ts';
 import type { IkeHistoryRow } from '../../agent/ike-history-row.ts';
 import type { AgentViews, EventView, IkeHistoryView } from '../wire.ts';
-import { neighborViews, receivedView } from './bgp.ts';
+import { advertisedView, neighborViews, receivedView } from './bgp.ts';
 import { saViews } from './ipsec.ts';
+import { routesView } from './routes.ts';
 import { statusView } from './status.ts';
 
 /** The agent's state in the words of the admin API; everything is computed when asked. */
@@ -14,6 +15,8 @@ export function agentViews(agent: Agent): AgentViews {
     sas: () => saViews(agent),
     neighbors: () => neighborViews(agent),
     received: (peer) => receivedView(agent, peer),
+    advertised: (peer) => advertisedView(agent, peer),
+    routes: (destination) => routesView(agent, destination),
     events: (afterId) => agent.log.after(afterId).map(eventView),
     subscribe: (listener) => agent.log.subscribe((event) => listener(eventView(event))),
   };

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { NeighborView, ReceivedPrefixView } from '../../admin/wire.ts';
+import type { AdvertisedPrefixView, NeighborView, ReceivedPrefixView } from '../../admin/wire.ts';
 import { CliError, Exit } from '../exit.ts';
 import { age, fields, orDash, type Screen, table } from '../render.ts';
 import { addView, type CommandHost } from '../view.ts';
@@ -23,6 +23,12 @@ export function registerBgp(program: Command, host: CommandHost): void {
     summary: 'prefixes a neighbour announced, and why some were not accepted',
     load: ({ client, args }) => client.get(`/v1/bgp/neighbors/${encodeURIComponent(args[0] ?? '')}/received`),
     table: receivedTable,
+  });
+  addView<AdvertisedPrefixView[]>(bgp, host, {
+    name: 'advertised <ip>',
+    summary: 'networks of ours that a neighbour was told',
+    load: ({ client, args }) => client.get(`/v1/bgp/neighbors/${encodeURIComponent(args[0] ?? '')}/advertised`),
+    table: advertisedTable,
   });
 }
 
@@ -92,6 +98,19 @@ function receivedTable(rows: readonly ReceivedPrefixView[], { colors }: Screen):
         title: 'AS PATH / REASON',
         cell: ({ as_path, reject_reason }) => [as_path, reject_reason].filter(Boolean).join(' ') || '-',
       },
+    ],
+    rows,
+  );
+}
+
+function advertisedTable(rows: readonly AdvertisedPrefixView[]): string {
+  if (rows.length === 0) return 'Nothing advertised: no session, or no network with "advertise: true".\n';
+  return table(
+    [
+      { title: 'PREFIX', cell: ({ prefix }) => prefix },
+      { title: 'NEXT HOP', cell: ({ next_hop }) => next_hop },
+      { title: 'ORIGIN', cell: ({ origin }) => origin },
+      { title: 'AS PATH', cell: ({ as_path }) => as_path },
     ],
     rows,
   );

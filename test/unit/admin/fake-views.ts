@@ -1,11 +1,14 @@
 import type {
+  AdvertisedPrefixView,
   AgentViews,
   EventView,
   Health,
   NeighborView,
   ReceivedPrefixView,
+  RoutesView,
   StatusView,
 } from '../../../src/admin/wire.ts';
+import { formatIp, type IpAddress } from '../../../src/lib/ip.ts';
 
 export function statusOf(health: Health): StatusView {
   return {
@@ -58,6 +61,37 @@ export const PREFIX: ReceivedPrefixView = {
   age_s: 272_000,
 };
 
+export const ADVERTISED: AdvertisedPrefixView = {
+  prefix: '10.1.20.0/24',
+  next_hop: '169.254.21.1',
+  as_path: '65010',
+  origin: 'igp',
+};
+
+const path = { as_path_length: 1, origin: 'igp', med: 0, local_pref: 100 };
+
+export const ROUTES: RoutesView = {
+  fib: { desired: 27, installed: 27, failed: 0 },
+  routes: [
+    {
+      prefix: '13.107.6.152/31',
+      paths: [
+        { ...path, peer: '169.254.21.2', tunnel: 'fiber/1', interface: 'tw0', used: true, reason: null },
+        {
+          ...path,
+          peer: '169.254.22.2',
+          tunnel: 'fiber/2',
+          interface: 'tw1',
+          used: false,
+          as_path_length: 2,
+          reason: 'AS path of 2 is longer than 1',
+        },
+      ],
+      via: ['tw0'],
+    },
+  ],
+};
+
 export const event = (id: number, message = `event ${id}`): EventView => ({
   id,
   time: '2026-11-22T08:00:00.000Z',
@@ -93,6 +127,14 @@ export class FakeViews implements AgentViews {
   }
   received(peer: string): ReceivedPrefixView[] | undefined {
     return peer === NEIGHBOR.peer ? [PREFIX] : undefined;
+  }
+  advertised(peer: string): AdvertisedPrefixView[] | undefined {
+    return peer === NEIGHBOR.peer ? [ADVERTISED] : undefined;
+  }
+  routes(destination?: IpAddress): RoutesView {
+    const { routes, fib } = ROUTES;
+    const known = destination === undefined || formatIp(destination) === '13.107.6.152';
+    return { fib, routes: known ? routes : [] };
   }
   events(afterId: number): EventView[] {
     return this.log.filter((each) => each.id > afterId);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AdminOptions, type AdminServer, startAdminServer } from '../../../src/admin/server.ts';
-import { event, FakeViews, NEIGHBOR, PREFIX } from './fake-views.ts';
+import { ADVERTISED, event, FakeViews, NEIGHBOR, PREFIX, ROUTES } from './fake-views.ts';
 
 let directory: string;
 let socketPath: string;
@@ -91,9 +91,16 @@ describe('paths', () => {
     expect(views.historyFilter).toEqual({ tunnel: undefined, limit: 100 });
   });
 
-  it('/v1/bgp/neighbors and received', async () => {
+  it('/v1/bgp/neighbors, received and advertised', async () => {
     expect((await get('/v1/bgp/neighbors')).body).toEqual([NEIGHBOR]);
     expect((await get('/v1/bgp/neighbors/169.254.21.2/received')).body).toEqual([PREFIX]);
+    expect((await get('/v1/bgp/neighbors/169.254.21.2/advertised')).body).toEqual([ADVERTISED]);
+  });
+
+  it('/v1/routes, all or one', async () => {
+    expect((await get('/v1/routes')).body).toEqual(ROUTES);
+    expect((await get('/v1/routes?dst=13.107.6.152')).body).toEqual(ROUTES);
+    expect((await get('/v1/routes?dst=192.0.2.1')).body).toEqual({ ...ROUTES, routes: [] });
   });
 
   it.each([
@@ -105,6 +112,8 @@ describe('paths', () => {
       'no BGP neighbour has the address 169.254.99.2: there are 169.254.21.2',
     ],
     ['/v1/bgp/neighbors/..%2f/received', 400, 'bad-request', 'expected the BGP address of a neighbour, got "..%2f"'],
+    ['/v1/bgp/neighbors/169.254.99.2/advertised', 404, 'not-found', 'no BGP neighbour has the address 169.254.99.2'],
+    ['/v1/routes?dst=tw0', 400, 'bad-request', 'dst: expected an IP address, got "tw0"'],
     ['/v1/ike/history?limit=0', 400, 'bad-request', 'limit: expected a whole number from 1 to 1000, got "0"'],
     ['/v1/ike/history?limit=1001', 400, 'bad-request', 'limit: expected a whole number from 1 to 1000, got "1001"'],
     ['/v1/events?after=-1', 400, 'bad-request', 'expected the id of an event as a whole number, got "-1"'],

@@ -173,8 +173,40 @@ PREFIX           NEXT HOP      ORIGIN  MED  AGE  ACCEPTED  AS PATH / REASON
 `);
   });
 
+  it('bgp advertised', async () => {
+    expect((await daemon('bgp advertised 169.254.21.2')).out).toBe(`\
+PREFIX        NEXT HOP      ORIGIN  AS PATH
+10.1.20.0/24  169.254.21.1  igp     65010
+`);
+  });
+
+  it('route show', async () => {
+    expect((await daemon('route show')).out).toBe(`\
+PREFIX           VIA  PATHS  NEIGHBORS
+13.107.6.152/31  tw0    1/2  169.254.21.2 (169.254.22.2)
+27 of 27 routes in the kernel
+`);
+  });
+
+  it('route get', async () => {
+    expect((await daemon('route get 13.107.6.152')).out).toBe(`\
+Prefix  13.107.6.152/31
+Via     tw0
+Path    169.254.21.2 through fiber/1 on tw0, 1 AS, origin igp, MED 0
+Lost    169.254.22.2 through fiber/2 on tw1, 2 AS, origin igp, MED 0: AS path of 2 is longer than 1
+`);
+  });
+
   it('are at most 120 columns wide', async () => {
-    const commands = ['status', 'ike history', 'ike sa', 'ipsec sa', 'bgp summary', 'bgp received 169.254.21.2'];
+    const commands = [
+      'status',
+      'ike history',
+      'ike sa',
+      'ipsec sa',
+      'bgp summary',
+      'bgp received 169.254.21.2',
+      'route show',
+    ];
     for (const command of commands) {
       const { out } = await daemon(command);
       const isTableLine = (line: string) => !/^(✘|Alarm|WAN)/.test(line);
@@ -268,12 +300,19 @@ describe('exit codes', () => {
   });
 
   it('4 for a neighbour that does not exist', async () => {
-    for (const command of ['bgp neighbor 169.254.99.2', 'bgp received 169.254.99.2']) {
+    for (const command of ['bgp neighbor 169.254.99.2', 'bgp received 169.254.99.2', 'bgp advertised 169.254.99.2']) {
       expect(await daemon(command)).toMatchObject({
         exitCode: 4,
         error: 'tunwright: no BGP neighbour has the address 169.254.99.2: there are 169.254.21.2, 169.254.22.2\n',
       });
     }
+  });
+
+  it('4 for an address that no route leads to', async () => {
+    expect(await daemon('route get 192.0.2.1')).toMatchObject({
+      exitCode: 4,
+      error: expect.stringContaining('no neighbour has announced a prefix that holds 192.0.2.1'),
+    });
   });
 
   it('2 for what the command line or the API cannot take', async () => {

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { agentViews } from '../../../../src/admin/views/index.ts';
 import type { AgentViews } from '../../../../src/admin/wire.ts';
 import { SA_COUNTERS, TUNNEL_COUNTERS } from '../../../../src/io/native.ts';
+import { ip } from '../../../../src/lib/ip.ts';
 import { BranchWorld } from '../../agent/branch-world.ts';
 
 const world = new BranchWorld();
@@ -39,6 +40,37 @@ describe('received prefixes', () => {
 
   it('are those of a known neighbour only', () => {
     expect(views.received('192.0.2.1')).toBeUndefined();
+  });
+});
+
+describe('advertised prefixes', () => {
+  it('are our networks, to a known neighbour', () => {
+    expect(views.advertised('169.254.21.2')).toEqual([
+      { prefix: '10.1.20.0/24', next_hop: '169.254.21.1', as_path: '65010', origin: 'igp' },
+    ]);
+    expect(views.advertised('192.0.2.1')).toBeUndefined();
+  });
+});
+
+describe('routes', () => {
+  it('show all paths and where they lead, and what the kernel holds', () => {
+    const { fib, routes } = views.routes();
+    expect(fib).toEqual({ desired: expect.any(Number), installed: fib.desired, failed: 0 });
+    expect(routes).toMatchObject([
+      {
+        prefix: '52.96.0.0/14',
+        paths: [
+          { peer: '169.254.21.2', tunnel: 'fiber/1', interface: 'tw0', used: true, reason: null },
+          { peer: '169.254.22.2', tunnel: 'fiber/2', interface: 'tw1', used: true, reason: null },
+        ],
+        via: ['tw0', 'tw1'],
+      },
+    ]);
+  });
+
+  it('find the longest prefix that holds an address', () => {
+    expect(views.routes(ip('52.97.1.2')).routes.map((route) => route.prefix)).toEqual(['52.96.0.0/14']);
+    expect(views.routes(ip('192.0.2.1')).routes).toEqual([]);
   });
 });
 
