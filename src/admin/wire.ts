@@ -155,6 +155,7 @@ export interface NeighborView {
     messages_out: number;
     updates_in: number;
     updates_out: number;
+    malformed_updates: number;
     sessions_established: number;
   };
   prefixes: { received: number; accepted: number; advertised: number };

@@ -163,7 +163,7 @@ export class Path {
 
   #beginWatch(): void {
     const [speaker] = this.spec.bgpPeers;
-    if (this.#watched !== undefined || speaker === undefined) return;
+    if (this.#watched !== undefined || speaker === undefined || !this.spec.link.bgp.echo) return;
     const watch = new PeerWatch();
     try {
       const echo = this.#deps.openEcho(this.spec, speaker.address, () => watch.onAnswer());

@@ -9,6 +9,9 @@ const LIMITS = {
   /** With an answer each, before routes come back. Doubled each time that does not last. */
   answersToReturn: 8,
   mostAnswersToReturn: 240,
+  /** Steps after which a far end that has never answered is asked rarely, and how rarely. */
+  patience: 20,
+  rarely: 120,
   /** A return that lasted so long forgets the doubling. */
   lasting: 240,
 } as const;
@@ -22,7 +25,8 @@ export interface WatchStep {
 
 /**
  * Whether the far end of a tunnel still answers, far sooner than IKE or BGP can know: it is asked four times a second (ICMP echo to
- * the BGP speaker), and known to be silent after half a second without an answer. A far end that has never answered is not judged.
+ * the BGP speaker), and known to be silent after half a second without an answer. A far end that has never answered is not judged, and
+ * soon asked twice a minute only.
  * Returns are damped: routes must not follow a path that comes and goes.
  */
 export class PeerWatch {
@@ -54,8 +58,12 @@ export class PeerWatch {
     this.#unanswered = answered ? 0 : this.#unanswered + 1;
     this.#unheard = answered || heard ? 0 : this.#unheard + 1;
     this.#good = answered ? this.#good + 1 : 0;
-    const requests = this.#answers && this.#unanswered === 1 ? LIMITS.burst : 1;
-    return { requests, change: this.#silent ? this.#return() : this.#fall() };
+    return { requests: this.#requests(), change: this.#silent ? this.#return() : this.#fall() };
+  }
+
+  #requests(): number {
+    if (this.#answers) return this.#unanswered === 1 ? LIMITS.burst : 1;
+    return this.#unanswered < LIMITS.patience || this.#unanswered % LIMITS.rarely === 0 ? 1 : 0;
   }
 
   #fall(): WatchStep['change'] {

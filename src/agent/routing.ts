@@ -132,7 +132,7 @@ export class Routing {
     return this.#apply('devices');
   }
 
-  /** The far end of a tunnel does not answer, or does again: learned routes lead there only when it does. */
+  /** The far end of a tunnel does not answer, or does again: learned routes lead there only when it does, or when no other does. */
   setSilent(tunnelInterface: string, silent: boolean): void {
     if (silent) this.#silent.add(tunnelInterface);
     else this.#silent.delete(tunnelInterface);
@@ -360,13 +360,15 @@ export class Routing {
   #fibBase(): FibBase {
     const tunnels = [...this.#tunnels.values()];
     const learning = new Set([...this.#peers.values()].flatMap((peer) => (peer.established ? peer.interface : [])));
+    // a silent path is worse than one that answers, and better than none
+    const answering = tunnels.some(({ interface: name, up }) => up && learning.has(name) && !this.#silent.has(name));
     return {
       bgpLocalAddresses: tunnels
         .filter((tunnel) => tunnel.interfaceIndex !== NO_DEVICE)
         .map((tunnel) => ({ address: tunnel.localAddress, interface: tunnel.interface })),
       tunnels: tunnels.map((tunnel) => ({
         ...tunnel,
-        learns: learning.has(tunnel.interface) && !this.#silent.has(tunnel.interface),
+        learns: learning.has(tunnel.interface) && !(answering && this.#silent.has(tunnel.interface)),
       })),
       statics: tunnels.length === 0 ? [] : this.#policy.statics,
       permits: this.#policy.permits,

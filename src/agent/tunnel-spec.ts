@@ -98,8 +98,9 @@ export function sameSpec(a: TunnelSpec, b: TunnelSpec): boolean {
  */
 function substance({ link, wan, psk, exports, ...own }: TunnelSpec): unknown {
   const { ike, ipsec, mtu, bgp } = link;
-  const { localIp, asn, holdMs, maxPrefixes } = bgp;
-  return { ...own, wan: [wan.name, wan.interface, wan.publicIp], ike, ipsec, mtu, localIp, asn, holdMs, maxPrefixes };
+  const { localIp, asn, holdMs, maxPrefixes, echo } = bgp;
+  const speaker = { localIp, asn, holdMs, maxPrefixes, echo };
+  return { ...own, wan: [wan.name, wan.interface, wan.publicIp], ike, ipsec, mtu, speaker };
 }
 
 function exportsOf(networks: readonly NetworkConfig[], link: LinkConfig): Prefix[] {

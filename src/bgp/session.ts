@@ -25,6 +25,7 @@ import type { UpdateMessage } from './wire/update.ts';
 
 /** Time for TCP to come up before the attempt is given up. */
 const CONNECT_TIMEOUT_MS = 10_000;
+const MAX_FAULTS_TOLD = 20;
 const KEEPALIVE: BgpMessage = { kind: 'keepalive' };
 const IPV4_REFRESH = { kind: 'route-refresh', afi: Afi.Ipv4, safi: Safi.Unicast } as const;
 const CONNECTION_REJECTED = encodeMessage(
@@ -46,7 +47,15 @@ export class BgpSession {
   readonly #adjRibOut = new AdjRibOut();
   readonly #received = new Set<number | string>();
   readonly #out: BgpOutput[] = [];
-  readonly #counters = { messagesIn: 0, messagesOut: 0, updatesIn: 0, updatesOut: 0, sessionsEstablished: 0 };
+  readonly #counters = {
+    messagesIn: 0,
+    messagesOut: 0,
+    updatesIn: 0,
+    updatesOut: 0,
+    malformedUpdates: 0,
+    sessionsEstablished: 0,
+  };
+  #faultsOfSession = 0;
   /** Our attempt to connect, while TCP has not come up. */
   #dialling: { readonly connection: number; readonly giveUpAt: Instant } | undefined;
   #lastDialled = 0;
@@ -223,6 +232,7 @@ export class BgpSession {
     this.#hangUp();
     this.#retry.established(now);
     this.#counters.sessionsEstablished++;
+    this.#faultsOfSession = 0;
     this.#out.push({
       kind: 'up',
       routerId: negotiated.peer.routerId,
@@ -235,8 +245,7 @@ export class BgpSession {
   #onUpdate(connection: Connection, update: UpdateMessage, now: Instant): void {
     this.#counters.updatesIn++;
     const routes = updateRoutes(update);
-    for (const fault of update.faults) if (fault.action === 'attribute-discard') this.#log(fault.action, fault.detail);
-    if (routes.treatedAsWithdraw !== undefined) this.#log('treat-as-withdraw', routes.treatedAsWithdraw);
+    this.#logFaults(update, routes.treatedAsWithdraw);
     const announced = routes.announced.filter(isIpv4Route);
     for (const { prefix } of announced) this.#received.add(prefixKey(prefix));
     // RFC 4271 §4.3: a prefix in both fields counts as announced.
@@ -248,6 +257,20 @@ export class BgpSession {
     }
     if (announced.length + withdrawn.length > 0) this.#out.push({ kind: 'routes', announced, withdrawn });
     if (routes.endOfRib === 4) this.#out.push({ kind: 'end-of-rib' });
+  }
+
+  /** A table of malformed UPDATEs must not drown everything else: they are counted, and the first of a session told. */
+  #logFaults({ faults }: UpdateMessage, withdrawn: string | undefined): void {
+    if (faults.length === 0 && withdrawn === undefined) return;
+    const malformed = ++this.#counters.malformedUpdates;
+    if (++this.#faultsOfSession > MAX_FAULTS_TOLD) return;
+    for (const { action, detail } of faults) if (action === 'attribute-discard') this.#log(action, detail);
+    if (withdrawn !== undefined) this.#log('treat-as-withdraw', withdrawn);
+    if (this.#faultsOfSession < MAX_FAULTS_TOLD) return;
+    this.#log(
+      'malformed-updates',
+      `${malformed} malformed UPDATEs so far; further ones of this session are only counted`,
+    );
   }
 
   /** RFC 2918 §4, RFC 7313 §4: the peer asks for our table, or marks its own. */

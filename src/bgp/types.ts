@@ -100,6 +100,8 @@ export interface BgpView {
     readonly messagesOut: number;
     readonly updatesIn: number;
     readonly updatesOut: number;
+    /** UPDATEs of which something was discarded or withdrawn (RFC 7606). */
+    readonly malformedUpdates: number;
     readonly sessionsEstablished: number;
   };
   /** Why the last session or attempt ended, in words. */

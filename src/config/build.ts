@@ -96,6 +96,7 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
       asn: bgp.asn,
       holdMs: bgp.hold,
       maxPrefixes: bgp.import.max_prefixes,
+      echo: bgp.echo,
       exportNetworks: bgp.export?.networks ?? advertised,
     },
     peers: link.peers.map(({ zone, endpoint, asn, bgp_ip, psk_file }) => ({

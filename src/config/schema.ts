@@ -176,6 +176,7 @@ const link = z.strictObject({
       asn: integer('our AS number', 1, 4_294_967_294, 65_010),
       hold: duration('the BGP hold time', '3s', '65535s', '180s').prefault('180s'),
       force: flag('accepts a hold time below 180s').default(false),
+      echo: flag('asks the BGP speaker four times a second whether it is there (ICMP echo)').default(true),
       import: z
         .strictObject({ max_prefixes: integer('the largest number of prefixes', 1, 1_000_000).default(10_000) })
         .prefault({}),

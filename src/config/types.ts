@@ -137,6 +137,8 @@ export interface LinkConfig {
     readonly asn: number;
     readonly holdMs: number;
     readonly maxPrefixes: number;
+    /** Whether the BGP speaker is asked several times a second if it is there. */
+    readonly echo: boolean;
     readonly exportNetworks: readonly string[];
   };
   /** Only with `manage: manual`. */

@@ -137,6 +137,7 @@ const mappingExpired = (): Promise<void> => wait(3_000);
 async function up(publicIp: string, ike: object = {}): Promise<Tunwrightd> {
   const config = await manualBranch(topology, [zone], {
     ike: { local_id: ADDRESS.branchPublic, ...ike },
+    bgp: { echo: false }, // which would keep every mapping alive
     top: { wans: [{ name: 'fiber', interface: 'wan0', public_ip: publicIp }] },
   });
   daemon = await Tunwrightd.start(topology, { config });

@@ -69,6 +69,7 @@ function neighborView(agent: Agent, path: Path, peer: BgpPeer): NeighborView {
       messages_out: view.counters.messagesOut,
       updates_in: view.counters.updatesIn,
       updates_out: view.counters.updatesOut,
+      malformed_updates: view.counters.malformedUpdates,
       sessions_established: view.counters.sessionsEstablished,
     },
     prefixes: {

@@ -74,7 +74,10 @@ function neighborFields({ timers, counters, prefixes, ...neighbor }: NeighborVie
     ['Capabilities', neighbor.capabilities.join(', ') || 'none'],
     ['Prefixes', `${prefixes.received} received, ${prefixes.accepted} accepted, ${prefixes.advertised} advertised`],
     ['Messages', `${counters.messages_in} in, ${counters.messages_out} out`],
-    ['Updates', `${counters.updates_in} in, ${counters.updates_out} out`],
+    [
+      'Updates',
+      `${counters.updates_in} in, ${counters.updates_out} out${counters.malformed_updates > 0 ? `, ${counters.malformed_updates} malformed` : ''}`,
+    ],
     ['Established', `${counters.sessions_established} times`],
     ['Last error', neighbor.last_error ?? 'none'],
   ]);

@@ -40,7 +40,14 @@ export const NEIGHBOR: NeighborView = {
   uptime_s: 272_000,
   timers: { hold_s: 180, keepalive_s: 60, configured_hold_s: 180 },
   capabilities: ['ipv4-unicast', 'route-refresh', '4-octet-asn'],
-  counters: { messages_in: 4_600, messages_out: 4_590, updates_in: 3, updates_out: 1, sessions_established: 1 },
+  counters: {
+    messages_in: 4_600,
+    messages_out: 4_590,
+    updates_in: 3,
+    updates_out: 1,
+    malformed_updates: 0,
+    sessions_established: 1,
+  },
   prefixes: { received: 25, accepted: 25, advertised: 1 },
   last_error: null,
 };

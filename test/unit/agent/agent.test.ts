@@ -76,6 +76,17 @@ describe('a far end that falls silent', () => {
     expect(world.learning).toEqual(['tw0', 'tw1']);
   });
 
+  it('keeps them when no other far end answers either', async () => {
+    const { world } = await started();
+    await world.seconds(2);
+    world.silent.add('tw0').add('tw1');
+    await world.seconds(3);
+    expect(world.learning).toEqual(['tw0', 'tw1']);
+    world.silent.delete('tw1');
+    await world.seconds(3);
+    expect(world.learning).toEqual(['tw1']);
+  });
+
   it('is not judged when it has never answered', async () => {
     const { world } = await started({ silent: ['tw0', 'tw1'] });
     await world.seconds(10);

@@ -3,7 +3,7 @@ import { BgpSession } from '../../../src/bgp/session.ts';
 import type { BgpState } from '../../../src/bgp/types.ts';
 import { type BgpMessage, encodeMessage } from '../../../src/bgp/wire/message.ts';
 import type { OpenMessage } from '../../../src/bgp/wire/open.ts';
-import { concat } from '../../../src/lib/bytes.ts';
+import { concat, fromHex } from '../../../src/lib/bytes.ts';
 import { ip, prefix } from '../../../src/lib/ip.ts';
 import { instant } from '../../../src/lib/time.ts';
 import { CPE, seededRandom } from '../../sim/bgp-pair.ts';
@@ -171,6 +171,22 @@ describe('an established session', () => {
     driver.feed({ kind: 'data', connection: 1, bytes: endOfRib });
     driver.feed({ kind: 'closed', connection: 1, reason: 'end of stream' });
     expect(driver.kinds()).toHaveLength(4);
+  });
+
+  it('tells of the first malformed UPDATEs only, and counts all', () => {
+    const driver = new Driver().reach('established');
+    driver.outputs.length = 0;
+    // ATOMIC_AGGREGATE with a value; ORIGIN, AS_PATH, NEXT_HOP; 52.96.0.0/14
+    const body = fromHex('0000001840060100' + '40010100' + '40020602010000ffc4' + '400304a9fe1502' + '0e3460');
+    const bytes = concat(fromHex(`${'ff'.repeat(16)}00${(19 + body.length).toString(16)}02`), body);
+    for (let i = 0; i < 1_000; i++) driver.feed({ kind: 'data', connection: 1, bytes });
+    const told = driver.outputs.filter(({ kind }) => kind === 'log');
+    expect(told).toHaveLength(21);
+    expect(told.at(-1)).toMatchObject({
+      detail: '20 malformed UPDATEs so far; further ones of this session are only counted',
+    });
+    expect(driver.session.view(driver.now).counters.malformedUpdates).toBe(1_000);
+    expect(driver.state()).toBe('established');
   });
 
   it('tells a 2-octet peer its 4-octet AS in AS4_PATH', () => {

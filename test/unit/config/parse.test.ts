@@ -54,6 +54,7 @@ describe('the documented example', () => {
           asn: 65010,
           holdMs: 180_000,
           maxPrefixes: 10_000,
+          echo: true,
           exportNetworks: ['staff'],
         },
         peers: [],
