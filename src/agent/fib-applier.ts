@@ -78,7 +78,7 @@ export class FibApplier {
   apply(): Promise<FibResult> {
     this.#active = true;
     this.#tries = 0;
-    this.#dropDead();
+    this.leaveDead();
     this.#kernel.doubt();
     return this.#schedule();
   }
@@ -86,8 +86,19 @@ export class FibApplier {
   /** Sessions came or went, or `prepare` has new routes for the plan; the kernel is as it was. */
   routesChanged(): Promise<FibResult> {
     this.#active = true;
-    this.#dropDead();
+    this.leaveDead();
     return this.#schedule();
+  }
+
+  /** Failover first: takes tunnels that are dead by the plan out of all groups, before anything that grows with the routes. */
+  leaveDead(): void {
+    const { tunnels } = this.#plan.base;
+    const isDead = ({ id, interfaceIndex }: Of<'nexthop'>) =>
+      !tunnels.some((each) => each.interfaceIndex === interfaceIndex && each.up && (each.learns || isOwnNexthop(id)));
+    const dead = this.#nexthops.filter(isDead);
+    if (dead.length === 0) return;
+    this.#nexthops = this.#nexthops.filter((nexthop) => !isDead(nexthop));
+    this.#kernel.drop(dead);
   }
 
   /** Removes all that is ours and nothing else, and stops repairing. */
@@ -243,17 +254,6 @@ export class FibApplier {
       this.#routes = { installed: state.routeCount(TABLE), failed: rest.failed };
       return { changed, problems };
     }
-  }
-
-  /** Failover first: takes dead tunnels out of all groups before anything that grows with the number of routes. */
-  #dropDead(): void {
-    const { tunnels } = this.#plan.base;
-    const isDead = ({ id, interfaceIndex }: Of<'nexthop'>) =>
-      !tunnels.some((each) => each.interfaceIndex === interfaceIndex && each.up && (each.learns || isOwnNexthop(id)));
-    const dead = this.#nexthops.filter(isDead);
-    if (dead.length === 0) return;
-    this.#nexthops = this.#nexthops.filter((nexthop) => !isDead(nexthop));
-    this.#kernel.drop(dead);
   }
 
   /** The devices are ours: one that another hand has set down would stay without routes until its tunnel ends. */

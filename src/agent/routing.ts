@@ -28,7 +28,7 @@ export interface RoutingDeps {
   readonly log: EventLog;
   /** What the kernel should hold; learned routes go into it when `tellRoutes` is called, before each pass. */
   readonly plan: FibPlan;
-  readonly applier: Pick<FibApplier, 'apply' | 'routesChanged' | 'clear' | 'counters'>;
+  readonly applier: Pick<FibApplier, 'apply' | 'routesChanged' | 'leaveDead' | 'clear' | 'counters'>;
 }
 
 /** What policy and configuration say about routes, the same for all peers. */
@@ -227,6 +227,8 @@ export class Routing {
       return;
     }
     peer.established = false;
+    this.#deps.plan.setBase(this.#fibBase());
+    this.#deps.applier.leaveDead();
     this.#stopGathering();
     this.#rib.sessionLost(key);
     void this.#apply('sessions');

@@ -36,6 +36,8 @@ export class FakeKernel {
   prepare: () => void = () => undefined;
   /** The plan at each pass. */
   readonly inputs: FibInput[] = [];
+  /** Tunnels without sessions at each call to leave them. */
+  readonly left: string[] = [];
   result: FibResult = { changed: 0, problems: [] };
   cleared = 0;
   onClear: () => void = () => undefined;
@@ -57,6 +59,9 @@ export class FakeKernel {
   }
   routesChanged(): Promise<FibResult> {
     return this.apply();
+  }
+  leaveDead(): void {
+    this.left.push(...this.plan.base.tunnels.filter(({ learns }) => !learns).map((tunnel) => tunnel.interface));
   }
   counters() {
     return { desired: this.plan.routeCount, installed: this.plan.routeCount, failed: 0 };

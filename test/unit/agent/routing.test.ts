@@ -62,10 +62,11 @@ describe('Routing', () => {
   });
 
   it('forgets all of a peer whose session ended, and a peer that is removed altogether', async () => {
-    const { routing, last } = await bothUp();
+    const { routing, kernel, last } = await bothUp();
     routing.update(ZONE1, [route('52.96.0.0/14')], []);
     routing.update(ZONE2, [route('52.96.0.0/14', ZONE2)], []);
     routing.peerDown(ZONE1);
+    expect(kernel.left).toEqual(['tw0']); // before any walk
     await settle();
     expect(last().routes).toEqual(['52.96.0.0/14 via tw1']);
     expect(routing.received(ZONE1)).toEqual([]);
