@@ -145,10 +145,10 @@ export class Path {
   #onUp(): void {
     this.#say('info', 'tunnel-up', `tunnel to ${formatIp(this.spec.endpoint)} carries traffic`);
     const applied = this.#deps.routing.setUp(this.spec.interface, true);
-    this.#beginWatch();
-    // the session's source address and the peer's route must be in the kernel before it dials
+    // our address and the peer's route must be in the kernel before anybody asks or dials
     void applied.then(() => {
       if (this.#retired || this.tunnel.children.length === 0) return;
+      this.#beginWatch();
       for (const peer of this.peers) peer.start();
     });
   }
@@ -168,6 +168,7 @@ export class Path {
     try {
       const echo = this.#deps.openEcho(this.spec, speaker.address, () => watch.onAnswer());
       this.#watched = { watch, echo, packetsIn: 0n };
+      echo.request(); // the first answer makes it one that answers: the sooner the better
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.#say(
