@@ -49,7 +49,7 @@ function spread(values: readonly number[]): number[] {
 
 function ratio(row: Series, all: readonly Series[]): string {
   const base = all.find(({ name }) => name === row.against);
-  return base === undefined
+  return base === undefined || median(base.values) === 0
     ? ''
     : `${(median(row.values) / median(base.values)).toFixed(2)} × ${base.name.replace(/^.*: /, '')}`;
 }

@@ -1,5 +1,6 @@
 #include "polled_socket.hpp"
 
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <uv.h>
 
@@ -117,23 +118,24 @@ void send_to(Napi::Env env, const PolledSocket& socket, const void* address, soc
 /** Sends a datagram from a thread of the pool: the kernel does what a netlink datagram asks while it is sent. */
 class Sending : public Napi::AsyncWorker {
  public:
-  Sending(const Napi::Function& on_sent, std::shared_ptr<PolledSocket> socket, const Napi::Uint8Array& datagram)
+  /** `fd`: one of its own, so that the socket may be closed meanwhile. */
+  Sending(const Napi::Function& on_sent, FileDescriptor fd, const Napi::Uint8Array& datagram)
       : Napi::AsyncWorker(on_sent),
-        socket_(std::move(socket)),
+        fd_(std::move(fd)),
         kept_(Napi::Persistent(datagram)),
         octets_(datagram.Data(), datagram.ByteLength()) {}
 
   void Execute() override {
     sockaddr_nl kernel{};
     kernel.nl_family = AF_NETLINK;
-    const ssize_t sent = ::sendto(socket_->fd(), octets_.data(), octets_.size(), MSG_DONTWAIT,
+    const ssize_t sent = ::sendto(fd_.get(), octets_.data(), octets_.size(), MSG_DONTWAIT,
                                   reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
     errno_ = sent < 0 ? errno : 0;
   }
   void OnOK() override { Callback().Call({Napi::Number::New(Env(), errno_)}); }
 
  private:
-  std::shared_ptr<PolledSocket> socket_;
+  FileDescriptor fd_;
   Napi::Reference<Napi::Uint8Array> kept_;
   std::span<const uint8_t> octets_;
   int errno_ = 0;
@@ -177,7 +179,11 @@ Napi::Value open_netlink_socket(const Napi::CallbackInfo& info) {
     const auto send_aside = [socket](const Napi::CallbackInfo& call) {
       if (!socket->open()) throw Napi::Error::New(call.Env(), "the socket is closed");
       arguments::octets(call[0], "datagram");
-      (new Sending(arguments::function(call[1], "onSent"), socket, call[0].As<Napi::Uint8Array>()))->Queue();
+      const Napi::Function on_sent = arguments::function(call[1], "onSent");
+      translated(call.Env(), [&] {
+        FileDescriptor own(check(::fcntl(socket->fd(), F_DUPFD_CLOEXEC, 0), "fcntl"));
+        (new Sending(on_sent, std::move(own), call[0].As<Napi::Uint8Array>()))->Queue();
+      });
     };
     object.Set("send", Napi::Function::New(env, send));
     object.Set("sendAside", Napi::Function::New(env, send_aside));

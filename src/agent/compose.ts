@@ -143,7 +143,7 @@ function dialBgp(addon: NativeAddon, spec: TunnelSpec, peer: BgpConfig, handlers
   return dialTcp(addon, to, options, handlers);
 }
 
-/** Through the tunnel's device only. Each tunnel has an identifier of its own: raw sockets see everybody's replies. */
+/** Through the tunnel's device only. The identifier tells our replies from those to other programs on it. */
 function openEcho(addon: NativeAddon, clock: Clock, spec: TunnelSpec, to: IpAddress, onAnswer: () => void): Echo {
   const identifier = systemRandom.bytes(2).reduce((number, octet) => number * 256 + octet, 0);
   const options = {

@@ -119,11 +119,13 @@ export class KernelFib {
     this.#turns++;
     const before = this.#dropped;
     const answers = this.#netlink.batch(nexthops.map((object) => encodeChange({ op: 'delete', object })));
-    const deleted = answers.then(
-      (all) => all.filter((refusal) => refusal === undefined).length,
-      () => 0, // a socket that fails shows again in the pass, like a refusal
-    );
     for (const object of nexthops) this.#state?.apply({ op: 'delete', object });
+    const count = (all: Awaited<typeof answers>): number => {
+      const deleted = all.filter((refusal) => refusal === undefined).length;
+      if (deleted < nexthops.length) this.doubt(); // it may be gone already, or still there: the pass will see
+      return deleted;
+    };
+    const deleted = answers.then(count, () => count([]));
     this.#dropped = Promise.all([before, deleted]).then(([earlier, now]) => earlier + now);
   }
 

@@ -2,6 +2,9 @@ import { gracefulRestart, isIpv4Unicast, type Negotiated } from './negotiation.t
 import { CeaseSubcode, ErrorCode } from './wire/iana.ts';
 import type { NotificationMessage } from './wire/notification.ts';
 
+/** A peer that is away for longer has not restarted: seconds. The field of the capability goes up to 4095. */
+const LONGEST_STALE_SEC = 360;
+
 /** How a session came to its end: TCP just closed, a NOTIFICATION that was sent or received, or by our own decision. */
 export type End = 'closed' | 'ours' | NotificationMessage;
 
@@ -13,9 +16,10 @@ export type End = 'closed' | 'ours' | NotificationMessage;
 export function staleSec(negotiated: Negotiated, end: End): number {
   const restart = gracefulRestart(negotiated);
   if (restart === undefined || end === 'ours' || !restart.families.some(isIpv4Unicast)) return 0;
-  if (end === 'closed') return restart.restartTimeSec;
+  const restartSec = Math.min(restart.restartTimeSec, LONGEST_STALE_SEC);
+  if (end === 'closed') return restartSec;
   const hard = end.code === ErrorCode.Cease && end.subcode === CeaseSubcode.HardReset;
-  return restart.notification && !hard ? restart.restartTimeSec : 0;
+  return restart.notification && !hard ? restartSec : 0;
 }
 
 /** Whether the peer, back again, forwards as before: F bit of IPv4 unicast. */

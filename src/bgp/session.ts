@@ -275,10 +275,11 @@ export class BgpSession {
 
   /** RFC 2918 §4, RFC 7313 §4: the peer asks for our table, or marks its own. */
   #onRefresh(connection: Connection, subtype: number): void {
-    if (subtype === RefreshSubtype.Begin) this.#out.push({ kind: 'begin-of-rib' });
-    if (subtype === RefreshSubtype.End) this.#out.push({ kind: 'end-of-rib' });
-    if (subtype !== RefreshSubtype.Request || connection.state.kind !== 'established') return;
+    if (connection.state.kind !== 'established') return;
     const marked = hasCapability(connection.state.negotiated, 'enhanced-route-refresh');
+    if (marked && subtype === RefreshSubtype.Begin) this.#out.push({ kind: 'begin-of-rib' });
+    if (marked && subtype === RefreshSubtype.End) this.#out.push({ kind: 'end-of-rib' });
+    if (subtype !== RefreshSubtype.Request) return;
     if (marked) this.#send(connection, { ...IPV4_REFRESH, subtype: RefreshSubtype.Begin });
     this.#adjRibOut.forget();
     this.#advertise();

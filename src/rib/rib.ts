@@ -107,15 +107,15 @@ export class Rib<Attributes> {
     }
   }
 
-  /** Policy has changed: judges again what the running session has said. */
+  /** Policy has changed: judges again every route of a peer, stale ones included. */
   judge(key: string, verdict: (prefix: PrefixKey, before: Announcement<Attributes>) => Announcement<Attributes>): void {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
     for (const [prefix, slot] of this.#slots) {
       const held = slot.held[peer.index];
-      if (held === undefined || held.session !== peer.session) continue;
+      if (held === undefined || !isLive(peer, held)) continue;
       const after = verdict(prefix, held);
-      if (after !== held) this.#put(peer, prefix, slot, { ...after, session: peer.session });
+      if (after !== held) this.#put(peer, prefix, slot, { ...after, session: held.session });
     }
   }
 
@@ -239,9 +239,9 @@ export class Rib<Attributes> {
     count(peer, before, -1);
     count(peer, after, 1);
     const live = before !== undefined && isLive(peer, before) ? before.path : undefined;
-    if (!samePath(live, after?.path) || (before?.path === undefined) !== (after?.path === undefined)) {
-      this.#touch(key, slot);
-    } else if (after === undefined) this.#touch(key, slot); // an empty slot goes with the changes
+    const announcedAsBefore = (before?.path === undefined) === (after?.path === undefined);
+    // an empty slot goes with the changes
+    if (after === undefined || !announcedAsBefore || !samePath(live, after.path)) this.#touch(key, slot);
   }
 
   #touch(key: PrefixKey, slot: Slot<Attributes>): void {

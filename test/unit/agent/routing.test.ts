@@ -111,6 +111,15 @@ describe('Routing', () => {
     expect(last().learning).toEqual(['tw0', 'tw1']);
   });
 
+  it('judges stale routes by a new policy, too', async () => {
+    const { routing, last } = await bothUp();
+    routing.update(ZONE1, [route('10.8.0.0/16'), route('52.96.0.0/14')], []);
+    routing.peerDown(ZONE1, 120);
+    routing.setPolicy({ ...POLICY, protected: [{ prefix: prefix('10.8.0.0/16'), what: 'the LAN network new' }] });
+    await settle();
+    expect([last().routes, last().announced]).toEqual([['52.96.0.0/14 via tw0'], ['52.96.0.0/14']]);
+  });
+
   it('takes back what a peer leaves out when it tells its table once more', async () => {
     const { routing, last } = await bothUp();
     routing.update(ZONE1, [route('52.96.0.0/14'), route('20.20.32.0/19')], []);

@@ -32,6 +32,12 @@ describe('a session that ends (RFC 4724 §4.2, RFC 8538 §4)', () => {
 
   it.each([
     { name: 'closed, by a peer that restarts', open: restarting(), end: closed, staleSec: 120 },
+    {
+      name: 'closed, by a peer that restarts for an hour',
+      open: restarting({ restartTimeSec: 4095 }),
+      end: closed,
+      staleSec: 360,
+    },
     { name: 'closed, by a peer that knows nothing of restarts', open: OPEN, end: closed, staleSec: 0 },
     { name: 'closed, by a peer that helps only', open: restarting({ families: [] }), end: closed, staleSec: 0 },
     {
@@ -100,13 +106,21 @@ describe('refresh (RFC 2918, RFC 7313)', () => {
   });
 
   it('hands on the marks of the peer, and nothing of other families and subtypes', () => {
-    const driver = new Driver().reach('established');
+    const knowing = { ...OPEN, capabilities: [...OPEN.capabilities, { kind: 'enhanced-route-refresh' } as const] };
+    const driver = new Driver().reach('established', knowing);
     driver.outputs.length = 0;
     driver.receive({ ...REQUEST, subtype: 1 });
     driver.receive({ ...REQUEST, afi: 2, subtype: 1 });
     driver.receive({ ...REQUEST, subtype: 7 });
     driver.receive({ ...REQUEST, subtype: 2 });
     expect(driver.kinds()).toEqual(['begin-of-rib', 'end-of-rib']);
+  });
+
+  it('takes no marks from a peer that did not announce them', () => {
+    const driver = new Driver().reach('established');
+    driver.outputs.length = 0;
+    for (const subtype of [1, 2]) driver.receive({ ...REQUEST, subtype });
+    expect(driver.kinds()).toEqual([]);
   });
 });
 
