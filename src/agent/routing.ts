@@ -1,18 +1,17 @@
-import { asPathLength, firstAs, ImportJudge, type ImportPolicy } from '../bgp/index.ts';
+import { ImportJudge, type ImportPolicy } from '../bgp/index.ts';
 import type { BgpConfig, BgpRoute, PathAttributes } from '../bgp/types.ts';
 import type { FibPlan } from '../fib/plan.ts';
 import type { FibBase, FibPermit, FibTunnel } from '../fib/types.ts';
 import type { Clock } from '../io/clock.ts';
-import { type IpAddress, maskedPrefix, type Prefix, type PrefixKey, prefixKey } from '../lib/ip.ts';
+import { type IpAddress, maskedPrefix, type Prefix, prefixKey } from '../lib/ip.ts';
 import { after } from '../lib/time.ts';
 import { Rib } from '../rib/index.ts';
-import type { Announcement, ReceivedRoute, RibEntry, RibPath } from '../rib/types.ts';
+import type { ReceivedRoute, RibEntry, RibPath } from '../rib/types.ts';
+import { runs, Sharing } from './announcements.ts';
 import type { EventLog } from './event-log.ts';
 import type { FibApplier, FibResult } from './fib-applier.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
 
-/** RFC 4271 §5.1.5: what an external route is worth before policy says otherwise. */
-const DEFAULT_LOCAL_PREF = 100;
 /** A session that sent no End-of-RIB (RFC 4724 §2: a SHOULD) has told its table after so long. */
 const TABLE_WITHIN_MS = 60_000;
 /**
@@ -402,62 +401,4 @@ export class Routing {
       maxLength: 32,
     };
   }
-}
-
-interface Run {
-  readonly attributes: PathAttributes;
-  readonly prefixes: PrefixKey[];
-  readonly rejected: string | undefined;
-}
-
-/** Neighbours with the same attributes that policy judges alike. */
-function* runs(announced: readonly BgpRoute[], judge: ImportJudge): Generator<Run> {
-  let run: Run | undefined;
-  for (const { prefix, attributes } of announced) {
-    const key = prefixKey(prefix);
-    const rejected = judge.objection(key, attributes);
-    if (run?.attributes !== attributes || run.rejected !== rejected) {
-      if (run !== undefined) yield run;
-      run = { attributes, prefixes: [], rejected };
-    }
-    run.prefixes.push(key);
-  }
-  if (run !== undefined) yield run;
-}
-
-/** One announcement for neighbours that came together and were judged alike. */
-class Sharing {
-  readonly #key: string;
-  readonly #peer: Peer;
-  #last: Announcement<PathAttributes> | undefined;
-
-  constructor(key: string, peer: Peer) {
-    this.#key = key;
-    this.#peer = peer;
-  }
-
-  announcement(
-    { attributes, receivedAt }: Pick<Announcement<PathAttributes>, 'attributes' | 'receivedAt'>,
-    rejected: string | undefined,
-  ): Announcement<PathAttributes> {
-    const last = this.#last;
-    if (last?.attributes === attributes && last.rejected === rejected && last.receivedAt === receivedAt) return last;
-    const path = rejected === undefined ? ribPath(this.#key, this.#peer, attributes) : undefined;
-    this.#last = { attributes, path, rejected, receivedAt };
-    return this.#last;
-  }
-}
-
-function ribPath(key: string, { config, routerId }: Peer, attributes: PathAttributes): RibPath {
-  return {
-    peer: key,
-    nextHop: attributes.nextHop,
-    localPref: DEFAULT_LOCAL_PREF,
-    asPathLength: asPathLength(attributes.asPath),
-    neighborAs: firstAs(attributes.asPath) ?? 0,
-    origin: attributes.origin,
-    med: attributes.med ?? 0,
-    peerRouterId: routerId,
-    peerAddress: config.peerAddress,
-  };
 }
