@@ -28,8 +28,18 @@ const PSK_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 /** 48 letters and digits carry 285 bits. */
 const PSK_LENGTH = 48;
 
-/** A uniform pre-shared key of letters and digits only: what every gateway is known to accept. */
+/** strongSwan and the gateways built on it read such a beginning as a mark of hexadecimal or Base64, and use another key. */
+const PSK_MARK = /^0[xs]/i;
+
+/** A uniform pre-shared key of letters and digits only, and of no other meaning: what every gateway is known to accept. */
 export function generatePsk(random: Random): Secret {
+  for (;;) {
+    const text = lettersAndDigits(random);
+    if (!PSK_MARK.test(text)) return Secret.fromText(text);
+  }
+}
+
+function lettersAndDigits(random: Random): string {
   let text = '';
   while (text.length < PSK_LENGTH) {
     for (const octet of random.bytes(PSK_LENGTH)) {
@@ -37,7 +47,7 @@ export function generatePsk(random: Random): Secret {
       if (letter !== undefined && text.length < PSK_LENGTH) text += letter;
     }
   }
-  return Secret.fromText(text);
+  return text;
 }
 
 type PskTable = Readonly<Record<string, readonly string[]>>;

@@ -4,6 +4,7 @@ import type { IkeSaEnd } from './ike-sa-output.ts';
 import {
   backoffMs,
   FIRST_AFTER_MS,
+  FORGIVEN_AFTER_MS,
   GLANCE_AFTER_MS,
   IMMEDIATE_RETRY_EVERY_MS,
   jitter,
@@ -104,9 +105,9 @@ export class Attempts {
   }
 
   #mayRetryAtOnce(now: Instant): boolean {
-    const last = this.#lastImmediateRetry;
-    if (last !== undefined && elapsedMs(last, now) < IMMEDIATE_RETRY_EVERY_MS) return false;
-    this.#failures = 0;
+    const sinceLast = this.#lastImmediateRetry === undefined ? Infinity : elapsedMs(this.#lastImmediateRetry, now);
+    if (sinceLast < IMMEDIATE_RETRY_EVERY_MS) return false;
+    if (sinceLast >= FORGIVEN_AFTER_MS) this.#failures = 0;
     this.#lastImmediateRetry = now;
     return true;
   }

@@ -100,6 +100,18 @@ describe('generatePsk', () => {
     expect(a).not.toBe(b);
   });
 
+  it.each(['0x', '0X', '0s', '0S'])(
+    'draws again when a key begins with %s, which strongSwan takes for a mark',
+    (mark) => {
+      const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+      const drawn = [`${mark}${'A'.repeat(46)}`, `x0s${'B'.repeat(45)}`].map((text) =>
+        Uint8Array.from(text, (letter) => letters.indexOf(letter)),
+      );
+      const random = { bytes: () => drawn.shift() ?? new Uint8Array(48) };
+      expect(generatePsk(random).revealText()).toBe(`x0s${'B'.repeat(45)}`);
+    },
+  );
+
   it('lets no octet favour a letter: the 256 octets give each of the 62 letters four times', () => {
     let next = 0;
     const everyOctet = { bytes: (length: number) => Uint8Array.from({ length }, () => next++ & 255) };

@@ -76,10 +76,20 @@ describe('attempts to reach a peer', () => {
     expect(attempts.pauseAfter('refusal', instant(0))).toBeCloseTo(800);
   });
 
-  test('after a loss are immediate once a minute', () => {
+  test('after a loss are immediate once in 20 s', () => {
     const attempts = new Attempts(lowest);
-    const pauses = [0, 30_000, 59_999, 60_000, 61_000].map((at) => attempts.pauseAfter('lost', instant(at)) / 0.8);
-    expect(pauses).toEqual([0, 1_000, 2_000, 0, 1_000]);
+    const pauses = [0, 10_000, 19_999, 20_000, 21_000].map((at) => attempts.pauseAfter('lost', instant(at)) / 0.8);
+    expect(pauses).toEqual([0, 1_000, 2_000, 0, 4_000]);
+  });
+
+  test('after a loss are short again when a minute has passed since the last immediate one', () => {
+    const attempts = new Attempts(lowest);
+    const pauses = [0, 1_000, 59_999, 61_000, 119_998, 120_000].map(
+      (at) => attempts.pauseAfter('lost', instant(at)) / 0.8,
+    );
+    expect(pauses).toEqual([0, 1_000, 0, 2_000, 0, 4_000]);
+    expect(attempts.pauseAfter('lost', instant(200_000))).toBe(0);
+    expect(attempts.pauseAfter('lost', instant(201_000)) / 0.8).toBe(1_000);
   });
 });
 
