@@ -14,6 +14,7 @@ constexpr int kMtuMax = 9216;
 constexpr size_t kOffloadNameMax = 7;
 constexpr int kThreadsMax = 16;
 constexpr int kBusyPollMaxUs = 1000;
+constexpr size_t kMd5KeyMax = 80;  // TCP_MD5SIG_MAXKEYLEN
 constexpr int kMssMin = 88;  // what TCP_MAXSEG takes
 constexpr int kMssMax = 32767;
 
@@ -195,6 +196,20 @@ SocketOptions socket_options(const Napi::Object& options) {
   return result;
 }
 
+std::vector<Md5Key> md5_keys(const Napi::Value& value) {
+  std::vector<Md5Key> keys;
+  if (value.IsUndefined()) return keys;
+  if (!value.IsArray()) mismatch(value, "md5", "an array of peers and keys");
+  const auto list = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const Napi::Object item = object(list.Get(i), "md5");
+    const auto key = octets(item.Get("key"), "md5.key");
+    if (key.empty() || key.size() > kMd5KeyMax) mismatch(item.Get("key"), "md5.key", "1 to 80 octets");
+    keys.push_back({address(item.Get("peer"), "md5.peer"), {key.begin(), key.end()}});
+  }
+  return keys;
+}
+
 TcpOptions tcp_options(const Napi::Value& value) {
   const Napi::Object options = object(value, "options");
   TcpOptions result;
@@ -206,6 +221,8 @@ TcpOptions tcp_options(const Napi::Value& value) {
   result.max_segment = optional_integer(options, "maxSegment", kMssMin, kMssMax);
   result.user_timeout_ms = optional_integer(options, "userTimeoutMs", 0, INT32_MAX);
   result.tos = optional_integer(options, "tos", 0, 255);
+  result.min_ttl = optional_integer(options, "minTtl", 1, 255);
+  result.md5_keys = md5_keys(options.Get("md5"));
   return result;
 }
 

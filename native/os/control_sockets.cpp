@@ -3,7 +3,11 @@
 #include <arpa/inet.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <netinet/tcp.h>
+
+#include <algorithm>
+#include <cstring>
 
 #ifndef SOL_NETLINK
 #define SOL_NETLINK 270
@@ -15,17 +19,34 @@ namespace {
 
 constexpr int kNetlinkBuffer = 8 << 20;
 
-/** A table of 100,000 routes must not be told back to whoever writes it: the kernel drops messages with this nlmsg_pid. */
-void ignore_port(int fd, uint32_t port) {
-  // The load is of network order, nlmsg_pid of host order.
+/**
+ * A table of 100,000 routes must not be told back to whoever writes it: the kernel drops messages with this nlmsg_pid. Nor
+ * must each of the thousand buckets of a resilient group that moves when a tunnel comes or goes: nobody can do anything about it.
+ */
+void ignore_echoes(int fd, uint32_t port) {
+  // The loads are of network order, the fields of host order.
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(port), 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(port), 3, 0),
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWNEXTHOPBUCKET), 1, 0),
       BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+      BPF_STMT(BPF_RET | BPF_K, 0),
   };
   const sock_fprog filter{sizeof program / sizeof program[0], program};
   check(::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter), "SO_ATTACH_FILTER");
+}
+
+void sign(int fd, const Md5Key& md5) {
+  tcp_md5sig signature{};
+  const SocketAddress peer(md5.peer, 0);
+  std::memcpy(&signature.tcpm_addr, peer.get(), peer.length());
+  const size_t length = std::min(md5.key.size(), sizeof signature.tcpm_key);
+  signature.tcpm_keylen = static_cast<uint16_t>(length);
+  std::memcpy(signature.tcpm_key, md5.key.data(), length);
+  const int result = ::setsockopt(fd, IPPROTO_TCP, TCP_MD5SIG, &signature, sizeof signature);
+  explicit_bzero(&signature, sizeof signature);
+  check(result, "TCP_MD5SIG");
 }
 
 }  // namespace
@@ -40,6 +61,9 @@ FileDescriptor open_tcp(const TcpOptions& options) {
   if (options.max_segment) set_option(fd.get(), IPPROTO_TCP, TCP_MAXSEG, *options.max_segment, "TCP_MAXSEG");
   if (options.user_timeout_ms)
     set_option(fd.get(), IPPROTO_TCP, TCP_USER_TIMEOUT, *options.user_timeout_ms, "TCP_USER_TIMEOUT");
+  if (options.min_ttl)
+    set_option(fd.get(), level, ipv6 ? IPV6_MINHOPCOUNT : IP_MINTTL, *options.min_ttl, ipv6 ? "IPV6_MINHOPCOUNT" : "IP_MINTTL");
+  for (const Md5Key& md5 : options.md5_keys) sign(fd.get(), md5);
 
   const bool bound = !options.socket.local_address.empty() || options.local_port != 0 || options.listen;
   if (!bound) return fd;
@@ -61,7 +85,7 @@ FileDescriptor open_netlink(int protocol, const std::vector<uint32_t>& groups, u
   sockaddr_nl local{};
   local.nl_family = AF_NETLINK;
   check(::bind(fd.get(), reinterpret_cast<sockaddr*>(&local), sizeof local), "bind");
-  if (deaf_to != 0) ignore_port(fd.get(), deaf_to);
+  if (deaf_to != 0) ignore_echoes(fd.get(), deaf_to);
   for (const uint32_t group : groups)
     set_option(fd.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, static_cast<int>(group), "NETLINK_ADD_MEMBERSHIP");
   return fd;

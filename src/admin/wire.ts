@@ -186,6 +186,9 @@ export interface AdvertisedPrefixView {
   next_hop: string;
   as_path: string;
   origin: string;
+  med: number | null;
+  communities: string[];
+  large_communities: string[];
 }
 
 /** A prefix that at least one neighbour offers, and what came of it. */

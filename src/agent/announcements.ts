@@ -1,5 +1,5 @@
-import { asPathLength, firstAs, type ImportJudge } from '../bgp/index.ts';
-import type { BgpConfig, BgpRoute, PathAttributes } from '../bgp/types.ts';
+import { asPathLength, firstAs, type ImportJudge, type Verdict } from '../bgp/index.ts';
+import type { BgpConfig, BgpRoute, ImportChanges, PathAttributes } from '../bgp/types.ts';
 import { type IpAddress, type PrefixKey, prefixKey } from '../lib/ip.ts';
 import type { Announcement, RibPath } from '../rib/types.ts';
 
@@ -16,7 +16,7 @@ export interface Speaker {
 interface Run {
   readonly attributes: PathAttributes;
   readonly prefixes: PrefixKey[];
-  readonly rejected: string | undefined;
+  readonly verdict: Verdict;
 }
 
 /** Neighbours with the same attributes that policy judges alike. */
@@ -24,21 +24,24 @@ export function* runs(announced: readonly BgpRoute[], judge: ImportJudge): Gener
   let run: Run | undefined;
   for (const { prefix, attributes } of announced) {
     const key = prefixKey(prefix);
-    const rejected = judge.objection(key, attributes);
-    if (run?.attributes !== attributes || run.rejected !== rejected) {
+    const verdict = judge.judge(key, attributes);
+    if (run?.attributes !== attributes || !sameVerdict(run.verdict, verdict)) {
       if (run !== undefined) yield run;
-      run = { attributes, prefixes: [], rejected };
+      run = { attributes, prefixes: [], verdict };
     }
     run.prefixes.push(key);
   }
   if (run !== undefined) yield run;
 }
 
+const sameVerdict = (a: Verdict, b: Verdict): boolean =>
+  a.rejected === b.rejected && a.set.preference === b.set.preference && a.set.med === b.set.med;
+
 /** One announcement for neighbours that came together and were judged alike. */
 export class Sharing {
   readonly #key: string;
   readonly #peer: Speaker;
-  #last: Announcement<PathAttributes> | undefined;
+  #last: { readonly announcement: Announcement<PathAttributes>; readonly verdict: Verdict } | undefined;
 
   constructor(key: string, peer: Speaker) {
     this.#key = key;
@@ -47,25 +50,33 @@ export class Sharing {
 
   announcement(
     { attributes, receivedAt }: Pick<Announcement<PathAttributes>, 'attributes' | 'receivedAt'>,
-    rejected: string | undefined,
+    verdict: Verdict,
   ): Announcement<PathAttributes> {
-    const last = this.#last;
-    if (last?.attributes === attributes && last.rejected === rejected && last.receivedAt === receivedAt) return last;
-    const path = rejected === undefined ? ribPath(this.#key, this.#peer, attributes) : undefined;
-    this.#last = { attributes, path, rejected, receivedAt };
-    return this.#last;
+    const last = this.#last?.announcement;
+    const isSame = last?.attributes === attributes && last.receivedAt === receivedAt;
+    if (isSame && this.#last !== undefined && sameVerdict(this.#last.verdict, verdict)) return last;
+    const { rejected, set } = verdict;
+    const path = rejected === undefined ? ribPath(this.#key, this.#peer, attributes, set) : undefined;
+    const announcement = { attributes, path, rejected, receivedAt };
+    this.#last = { announcement, verdict };
+    return announcement;
   }
 }
 
-function ribPath(key: string, { config, routerId }: Speaker, attributes: PathAttributes): RibPath {
+function ribPath(
+  key: string,
+  { config, routerId }: Speaker,
+  attributes: PathAttributes,
+  { preference, med }: ImportChanges,
+): RibPath {
   return {
     peer: key,
     nextHop: attributes.nextHop,
-    localPref: DEFAULT_LOCAL_PREF,
+    localPref: preference ?? DEFAULT_LOCAL_PREF,
     asPathLength: asPathLength(attributes.asPath),
     neighborAs: firstAs(attributes.asPath) ?? 0,
     origin: attributes.origin,
-    med: attributes.med ?? 0,
+    med: med ?? attributes.med ?? 0,
     peerRouterId: routerId,
     peerAddress: config.peerAddress,
   };

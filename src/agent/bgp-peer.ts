@@ -1,8 +1,8 @@
 import { BgpSession } from '../bgp/index.ts';
-import type { BgpConfig, BgpInput, BgpOutput, BgpView } from '../bgp/types.ts';
+import type { BgpConfig, BgpInput, BgpOutput, BgpView, ExportRoute } from '../bgp/types.ts';
 import type { Random } from '../crypto/types.ts';
 import type { Clock } from '../io/clock.ts';
-import type { IpAddress, Prefix } from '../lib/ip.ts';
+import type { IpAddress } from '../lib/ip.ts';
 import { after } from '../lib/time.ts';
 import { Reactor } from './reactor.ts';
 
@@ -22,6 +22,8 @@ export interface BgpTransport {
 export interface BgpTransportHandlers {
   readonly onConnected: () => void;
   readonly onData: (bytes: Uint8Array) => void;
+  /** Everything that was written has left this process. */
+  readonly onSent: () => void;
   readonly onClosed: (reason: string) => void;
 }
 
@@ -53,7 +55,7 @@ export class BgpPeer {
   readonly #dial: (handlers: BgpTransportHandlers) => BgpTransport;
   readonly #events: BgpPeerEvents;
   #life: Life;
-  #exports: readonly Prefix[] = [];
+  #exports: readonly ExportRoute[] = [];
   /** `start` was called, `stop` not yet. */
   #wanted = false;
   #established = false;
@@ -85,9 +87,9 @@ export class BgpPeer {
     this.#life.reactor.feed({ kind: 'stop', subcode, text });
     if (pathGone) for (const transport of this.#life.connections.values()) transport.abort();
   }
-  advertise(prefixes: readonly Prefix[]): void {
-    this.#exports = prefixes;
-    this.#life.reactor.feed({ kind: 'advertise', prefixes });
+  advertise(routes: readonly ExportRoute[]): void {
+    this.#exports = routes;
+    this.#life.reactor.feed({ kind: 'advertise', routes });
   }
   /** A connection the peer opened; returns the handlers to wire to it. */
   accept(transport: BgpTransport): Omit<BgpTransportHandlers, 'onConnected'> {
@@ -126,7 +128,7 @@ export class BgpPeer {
   #onFailure(failed: Life, error: unknown): void {
     end(failed);
     this.#life = this.#begin();
-    this.#life.reactor.feed({ kind: 'advertise', prefixes: this.#exports });
+    this.#life.reactor.feed({ kind: 'advertise', routes: this.#exports });
     const wasEstablished = this.#established;
     this.#established = false;
     const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -148,6 +150,9 @@ export class BgpPeer {
         return;
       case 'close':
         connections.get(output.connection)?.end();
+        return;
+      case 'abort':
+        connections.get(output.connection)?.abort();
         return;
       case 'up':
         this.#established = true;
@@ -172,6 +177,7 @@ function handlersOf({ connections, reactor }: Life, connection: number): BgpTran
   return {
     onConnected: () => reactor.feed({ kind: 'connected', connection, incoming: false }),
     onData: (bytes) => reactor.feed({ kind: 'data', connection, bytes }),
+    onSent: () => reactor.feed({ kind: 'sent', connection }),
     onClosed: (reason) => {
       connections.delete(connection);
       reactor.feed({ kind: 'closed', connection, reason });

@@ -13,7 +13,7 @@ import { searchNat } from '../io/nat-oracle.ts';
 import type { NativeAddon } from '../io/native.ts';
 import { NetlinkSocket } from '../io/netlink.ts';
 import { Sysctl } from '../io/sysctl.ts';
-import { dialTcp } from '../io/tcp.ts';
+import { dialTcp, listenTcp, type TcpListener, type TcpOptions } from '../io/tcp.ts';
 import type { HttpRequest, HttpResponse } from '../lib/http.ts';
 import { equalIp, type IpAddress } from '../lib/ip.ts';
 import { Rtm } from '../lib/netlink.ts';
@@ -28,7 +28,7 @@ import { KernelSettings } from './kernel-settings.ts';
 import { KeyExport } from './key-export.ts';
 import { LeavingDevices } from './leaving-devices.ts';
 import { OutsideAddresses } from './outside-addresses.ts';
-import type { Echo } from './path.ts';
+import type { BgpAccept, Echo } from './path.ts';
 import { Routing } from './routing.ts';
 import { powerOnSelfTest } from './self-test.ts';
 import { StateStore } from './state-store.ts';
@@ -43,6 +43,7 @@ const TCP_IP_HEADER_OCTETS = 40;
 const INTERFACE_MESSAGES: ReadonlySet<number> = new Set([Rtm.NewLink, Rtm.DelLink, Rtm.NewAddress, Rtm.DelAddress]);
 /** Unanswered BGP data for so long means the path is gone, whatever the hold timer says (RFC 9687 in spirit). */
 const BGP_USER_TIMEOUT_MS = 60_000;
+const MAX_TTL = 255;
 /** An answer that is later counts for nothing. */
 const ECHO_TIMEOUT_MS = 2_000;
 /** RFC 4594: network control. */
@@ -122,6 +123,7 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
     http: http.exchange,
     openEcho: (spec, to, onAnswer) => openEcho(addon, clock, spec, to, onAnswer),
     dial: (spec, peer, handlers) => dialBgp(addon, spec, peer, handlers),
+    listen: (spec, accept) => listenBgp(addon, spec, accept),
     release: () => {
       wans.close();
       netlink.close();
@@ -133,14 +135,28 @@ export async function createAgent({ config, stateDirectory, version }: AgentOpti
 /** From our BGP address through the tunnel's device only: a session can never come up beside its tunnel. */
 function dialBgp(addon: NativeAddon, spec: TunnelSpec, peer: BgpConfig, handlers: BgpTransportHandlers): BgpTransport {
   const to = { address: peer.peerAddress, port: BGP_PORT };
-  const options = {
-    localAddress: peer.localAddress,
-    device: spec.interface,
-    maxSegment: spec.link.mtu - TCP_IP_HEADER_OCTETS,
+  return dialTcp(addon, to, { ...bgpSocket(spec), localAddress: peer.localAddress }, handlers);
+}
+
+/** Whatever address it is for: ours comes to the device only when the tunnel is up. */
+function listenBgp(addon: NativeAddon, spec: TunnelSpec, accept: BgpAccept): Promise<TcpListener> {
+  return listenTcp(addon, { ...bgpSocket(spec), port: BGP_PORT }, (connection, from) =>
+    accept(from.address, connection),
+  );
+}
+
+function bgpSocket({ interface: device, link, bgpPeers }: TunnelSpec): TcpOptions {
+  const hops = link.bgp.ttlSecurityHops;
+  return {
+    device,
+    maxSegment: link.mtu - TCP_IP_HEADER_OCTETS,
     userTimeoutMs: BGP_USER_TIMEOUT_MS,
     tos: TOS_NETWORK_CONTROL,
+    ...(hops !== undefined && { ttl: MAX_TTL, minTtl: MAX_TTL + 1 - hops }),
+    md5: bgpPeers.flatMap(({ address, password }) =>
+      password === undefined ? [] : [{ peer: address, key: password.reveal() }],
+    ),
   };
-  return dialTcp(addon, to, options, handlers);
 }
 
 /** Through the tunnel's device only. The identifier tells our replies from those to other programs on it. */

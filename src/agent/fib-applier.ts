@@ -2,8 +2,8 @@ import { deadNexthops, diff, type Wanted } from '../fib/diff.ts';
 import { formatObject, identity } from '../fib/format.ts';
 import { isOwnNexthop, sameTarget } from '../fib/path-sets.ts';
 import type { FibPlan } from '../fib/plan.ts';
-import { describeRefusal, type FibProblem } from '../fib/refusal.ts';
-import { CLOSED_TABLE, type KernelObject, type Of, TABLE } from '../fib/types.ts';
+import { describeRefusal, type FibProblem, missingAbility, type RefusedChange } from '../fib/refusal.ts';
+import { CLOSED_TABLE, type KernelAbilities, type KernelObject, type Of, TABLE } from '../fib/types.ts';
 import { decodeObject } from '../fib/wire/kernel-object.ts';
 import { isSetDown } from '../fib/wire/link.ts';
 import { isIntruder, isRemoval, linkIndex } from '../fib/wire/watch.ts';
@@ -18,6 +18,13 @@ export interface FibResult {
   readonly changed: number;
   /** What is not as wanted now. Empty: the kernel holds exactly what the plan asks for. */
   readonly problems: readonly FibProblem[];
+}
+
+/** Learned and fixed routes: how many there should be, are as far as is known, and were refused. */
+export interface FibCounters {
+  readonly desired: number;
+  readonly installed: number;
+  readonly failed: number;
 }
 
 export interface FibApplierOptions {
@@ -57,6 +64,8 @@ export class FibApplier {
   #nexthops: readonly Of<'nexthop'>[] = [];
   /** Interface indexes of tunnels that another program has set down and nobody up again. */
   readonly #setDown = new Set<number>();
+  /** As far as this kernel has not shown otherwise. */
+  #abilities: KernelAbilities = { resilientGroups: true, wideWeights: true };
   /** After the last pass: routes in the kernel, and such as it refused. */
   #routes = { installed: 0, failed: 0 };
   #running: Promise<FibResult> | undefined;
@@ -113,8 +122,7 @@ export class FibApplier {
     return (await this.#kernel.observe()).routes(CLOSED_TABLE).map(prefixOfKey);
   }
 
-  /** Learned and fixed routes: how many there should be, are as far as is known, and were refused. */
-  counters(): { readonly desired: number; readonly installed: number; readonly failed: number } {
+  counters(): FibCounters {
     return { desired: this.#plan.routeCount, ...this.#routes };
   }
 
@@ -241,6 +249,7 @@ export class FibApplier {
         return { changed, problems };
       }
       const refused = [...dead.refused, ...rest.refused];
+      if (this.#learnFrom(refused)) continue;
       const nexthops = refused.filter(({ change }) => isNewNexthop(change));
       const final = nexthops.length === 0;
       for (const { change, refusal } of final ? refused : nexthops) {
@@ -256,6 +265,13 @@ export class FibApplier {
     }
   }
 
+  /** True: this kernel has shown what it cannot do, so that the plan comes out differently. */
+  #learnFrom(refused: readonly RefusedChange[]): boolean {
+    const missing = refused.flatMap((each) => missingAbility(each) ?? []).filter((ability) => this.#abilities[ability]);
+    for (const ability of missing) this.#abilities = { ...this.#abilities, [ability]: false };
+    return missing.length > 0;
+  }
+
   /** The devices are ours: one that another hand has set down would stay without routes until its tunnel ends. */
   #takeSetDown(): number[] {
     const down = [...this.#setDown];
@@ -264,7 +280,9 @@ export class FibApplier {
   }
 
   #wanted(unusable: ReadonlySet<number>): { readonly wanted: Wanted; readonly moved: boolean } {
-    const { objects, moved } = this.#active ? this.#plan.resolve(unusable) : { objects: [], moved: true };
+    const { objects, moved } = this.#active
+      ? this.#plan.resolve(unusable, this.#abilities)
+      : { objects: [], moved: true };
     this.#nexthops = objects.filter((object) => object.kind === 'nexthop');
     this.#expected = new Map(objects.map((object) => [identity(object), formatObject(object)]));
     return { wanted: { objects, routes: this.#plan }, moved };

@@ -1,5 +1,5 @@
 import { KernelState } from '../fib/kernel-state.ts';
-import { isHarmless, type Refusal } from '../fib/refusal.ts';
+import { isHarmless, missingAbility, type Refusal, type RefusedChange } from '../fib/refusal.ts';
 import type { KernelChange, Of } from '../fib/types.ts';
 import { DUMPS, decodeObject, encodeChange } from '../fib/wire/kernel-object.ts';
 import { encodeSetUp } from '../fib/wire/link.ts';
@@ -18,7 +18,7 @@ export interface RouteNetlink {
 /** What came of a row of changes. */
 export interface Outcome {
   readonly changed: number;
-  readonly refused: readonly { readonly change: KernelChange; readonly refusal: Refusal }[];
+  readonly refused: readonly RefusedChange[];
   /** Routes that were refused. */
   readonly failed: number;
 }
@@ -94,7 +94,7 @@ export class KernelFib {
 
   /** Sends changes in chunks and follows them in `state`; not to the end when a nexthop was refused, or `overtaken`. */
   async perform(state: KernelState, changes: Iterable<KernelChange>, overtaken: () => boolean): Promise<Outcome> {
-    const refused: { change: KernelChange; refusal: Refusal }[] = [];
+    const refused: RefusedChange[] = [];
     let [changed, failures] = [0, 0];
     for (const chunk of chunks(changes)) {
       const answers = await this.#netlink.batch(chunk.map(encodeChange));
@@ -108,7 +108,7 @@ export class KernelFib {
         if (change.object.kind === 'route') failures++;
         if (refused.length < MAX_PROBLEMS || isNewNexthop(change)) refused.push({ change, refusal });
       }
-      if (refused.some(({ change }) => isNewNexthop(change))) break;
+      if (refused.some(isBelowOthers)) break;
       if (overtaken()) break;
     }
     return { changed, refused, failed: failures };
@@ -154,6 +154,10 @@ function* chunks(changes: Iterable<KernelChange>): Generator<KernelChange[]> {
   }
   if (chunk.length > 0) yield chunk;
 }
+
+/** Whatever leads there would be refused too. */
+const isBelowOthers = (refused: RefusedChange): boolean =>
+  isNewNexthop(refused.change) || missingAbility(refused) !== undefined;
 
 /** A tunnel's way in, refused as long as its device has no carrier. */
 export const isNewNexthop = ({ op, object }: KernelChange): boolean => object.kind === 'nexthop' && op !== 'delete';

@@ -1,8 +1,8 @@
 import { CeaseSubcode } from '../bgp/index.ts';
-import type { BgpConfig } from '../bgp/types.ts';
+import type { BgpConfig, ExportRoute } from '../bgp/types.ts';
 import type { Random } from '../crypto/types.ts';
 import type { Clock } from '../io/clock.ts';
-import { formatIp, type IpAddress, type Prefix } from '../lib/ip.ts';
+import { equalIp, formatIp, type IpAddress } from '../lib/ip.ts';
 import type { Instant } from '../lib/time.ts';
 import type { Alarms } from './alarms.ts';
 import { BgpPeer, type BgpTransport, type BgpTransportHandlers } from './bgp-peer.ts';
@@ -20,11 +20,21 @@ export interface PathDeps extends TunnelDeps {
   readonly routing: Routing;
   /** Opens a TCP connection to port 179 of the peer, bound to the tunnel's device and our BGP address. */
   readonly dial: (spec: TunnelSpec, config: BgpConfig, handlers: BgpTransportHandlers) => BgpTransport;
+  /**
+   * Takes connections to port 179 that come through the tunnel's device, for those whose address `accept` knows. Rejects when
+   * the kernel refuses.
+   */
+  readonly listen: (spec: TunnelSpec, accept: BgpAccept) => Promise<{ close(): void }>;
   /** Asks a BGP speaker through the tunnel's device whether it is there (ICMP echo). Throws when the kernel refuses a socket. */
   readonly openEcho: (spec: TunnelSpec, to: IpAddress, onAnswer: () => void) => Echo;
   readonly kernel: KernelSettings;
   readonly alarms: Alarms;
 }
+
+export type BgpAccept = (
+  from: IpAddress,
+  transport: BgpTransport,
+) => Omit<BgpTransportHandlers, 'onConnected'> | undefined;
 
 export interface Echo {
   request(): void;
@@ -46,8 +56,9 @@ export class Path {
   readonly tunnel: Tunnel;
   readonly peers: readonly BgpPeer[];
   readonly #deps: PathDeps;
-  #exports: readonly Prefix[];
+  #exports: readonly ExportRoute[];
   #watched: Watched | undefined;
+  #listening: Promise<{ close(): void } | undefined> | undefined;
   #retired = false;
 
   constructor(spec: TunnelSpec, deps: PathDeps) {
@@ -57,7 +68,7 @@ export class Path {
       onOpened: () => this.#onOpened(),
       onUp: () => this.#onUp(),
       onDown: (_, reason) => this.#onDown(reason),
-      onClosed: () => this.#deps.routing.deviceClosed(this.spec.interface),
+      onClosed: () => this.#onClosed(),
     });
     deps.routing.addTunnel(spec);
     this.peers = spec.bgpPeers.map((peer) => this.#peer(bgpConfig(spec, peer)));
@@ -68,12 +79,12 @@ export class Path {
   }
 
   /** What the peers are told of our side. */
-  get exports(): readonly Prefix[] {
+  get exports(): readonly ExportRoute[] {
     return this.#exports;
   }
 
   /** Replaces what the peers are told; sessions that are up go on. */
-  advertise(exports: readonly Prefix[]): void {
+  advertise(exports: readonly ExportRoute[]): void {
     this.#exports = exports;
     for (const peer of this.peers) peer.advertise(exports);
   }
@@ -140,6 +151,32 @@ export class Path {
     if (device === undefined) return;
     void this.#deps.kernel.prepareDevice(this.spec.interface);
     this.#deps.routing.deviceOpened(this.spec.interface, device.interfaceIndex);
+    this.#listening = this.#listen();
+  }
+
+  #onClosed(): void {
+    void this.#listening?.then((listener) => listener?.close());
+    this.#listening = undefined;
+    this.#deps.routing.deviceClosed(this.spec.interface);
+  }
+
+  /** The peer may connect to us as well as we to it. */
+  async #listen(): Promise<{ close(): void } | undefined> {
+    try {
+      return await this.#deps.listen(this.spec, (from, transport) =>
+        this.peers.find(({ config }) => equalIp(config.peerAddress, from))?.accept(transport),
+      );
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const passive = this.spec.link.bgp.passive;
+      this.#say(
+        passive ? 'error' : 'warn',
+        'bgp-listen-refused',
+        `the BGP peer cannot connect to us${passive ? '' : ', only we to it'}: port 179 on ${this.spec.interface}: ${reason}; ` +
+          'another BGP daemon may hold it',
+      );
+      return undefined;
+    }
   }
 
   #onUp(): void {
@@ -239,8 +276,10 @@ function bgpConfig(spec: TunnelSpec, peer: TunnelSpec['bgpPeers'][number]): BgpC
     peerAddress: peer.address,
     routerId: bgp.localIp,
     holdTimeSec: Math.round(bgp.holdMs / 1000),
-    passive: false,
+    passive: bgp.passive,
     role: 'customer',
-    maxPrefixes: bgp.maxPrefixes,
+    signed: peer.password !== undefined,
+    prefixLimit: bgp.prefixLimit,
+    minHoldTimeSec: Math.round(bgp.minHoldMs / 1000),
   };
 }

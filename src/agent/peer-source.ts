@@ -119,9 +119,10 @@ export class PeerSource {
   async #readManual(config: Config): Promise<Result<void, string>> {
     const peers: ZonePeer[] = [];
     for (const link of config.links) {
-      for (const { zone, endpoint, asn, bgpIp, pskFile } of link.peers) {
+      for (const { zone, endpoint, asn, bgpIp, pskFile, bgpPasswordFile } of link.peers) {
         const psk = await this.#deps.readSecret(pskFile);
-        peers.push({ link, zone, endpoint, asn, bgpAddress: bgpIp, psk });
+        const bgpPassword = bgpPasswordFile === undefined ? undefined : await this.#deps.readSecret(bgpPasswordFile);
+        peers.push({ link, zone, endpoint, asn, bgpAddress: bgpIp, psk, bgpPassword });
       }
     }
     if (this.#config === config) this.#onPeers(peers);

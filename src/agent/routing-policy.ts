@@ -1,5 +1,5 @@
-import type { Config, PolicyConfig, ProbeConfig } from '../config/types.ts';
-import type { FibPermit } from '../fib/types.ts';
+import type { Config, EcmpConfig, PolicyConfig, ProbeConfig } from '../config/types.ts';
+import type { FibPermit, Resilience } from '../fib/types.ts';
 import { formatIp, formatPrefix, hostPrefix, type IpAddress, type Prefix, parseIp } from '../lib/ip.ts';
 import type { RoutingPolicy } from './routing.ts';
 import type { ZonePeer } from './tunnel-spec.ts';
@@ -30,7 +30,28 @@ export function routingPolicy(
     statics: config.probes.flatMap(probeTarget),
     protected: [...speakers, ...wans, ...endpoints, ...lans],
     allowDefaultRoute: config.remoteNetwork.profiles.includes('internet'),
+    resilience: resilience(config.ecmp),
+    importRules: importRules(peers),
   };
+}
+
+function importRules(peers: readonly ZonePeer[]): RoutingPolicy['importRules'] {
+  return new Map(
+    peers.flatMap(({ bgpAddress, link }) => {
+      const rules = link.bgp.importRules?.map(({ accept, set, ...match }) => ({ match, accept, set }));
+      return rules === undefined ? [] : [[formatIp(bgpAddress), rules] as const];
+    }),
+  );
+}
+
+/** Enough for a branch's live flows to share a bucket with few others; the kernel walks them when a tunnel goes or comes. */
+const BUCKETS = 1_024;
+/** The kernel counts hundredths of a second. */
+const TIMER_STEP_MS = 10;
+
+function resilience({ resilient, idleMs, rebalanceMs = 0 }: EcmpConfig): Resilience | undefined {
+  const steps = (ms: number): number => Math.ceil(ms / TIMER_STEP_MS) * TIMER_STEP_MS;
+  return resilient ? { buckets: BUCKETS, idleMs: steps(idleMs), rebalanceMs: steps(rebalanceMs) } : undefined;
 }
 
 /**

@@ -1,11 +1,11 @@
 import { ImportJudge, type ImportPolicy } from '../bgp/index.ts';
 import type { BgpConfig, BgpRoute, PathAttributes } from '../bgp/types.ts';
 import type { FibPlan } from '../fib/plan.ts';
-import type { FibBase, FibPermit, FibTunnel } from '../fib/types.ts';
+import type { FibBase, FibPermit, FibTunnel, Resilience } from '../fib/types.ts';
 import type { Clock } from '../io/clock.ts';
-import { type IpAddress, maskedPrefix, type Prefix, prefixKey } from '../lib/ip.ts';
-import { after } from '../lib/time.ts';
-import { Rib } from '../rib/index.ts';
+import { formatIp, type IpAddress, maskedPrefix, type Prefix, prefixKey } from '../lib/ip.ts';
+import { after, elapsedMs, type Instant } from '../lib/time.ts';
+import { Rib, samePath } from '../rib/index.ts';
 import type { ReceivedRoute, RibEntry, RibPath } from '../rib/types.ts';
 import { runs, Sharing } from './announcements.ts';
 import type { EventLog } from './event-log.ts';
@@ -19,6 +19,8 @@ const TABLE_WITHIN_MS = 60_000;
  * same are then one write each, not two.
  */
 const GATHER = { fromPrefixes: 1_000, ms: 100 } as const;
+/** A returning peer that tells nothing more for so long has probably told all. */
+const QUIET_MS = 3_000;
 /** No interface has this index. */
 const NO_DEVICE = 0;
 
@@ -37,6 +39,9 @@ export interface RoutingPolicy {
   readonly statics: readonly Prefix[];
   readonly protected: ImportPolicy['protected'];
   readonly allowDefaultRoute: boolean;
+  readonly resilience: Resilience | undefined;
+  /** The operator's rules for what a peer announces, by its address; without, whatever no guard stops is accepted. */
+  readonly importRules: ReadonlyMap<string, NonNullable<ImportPolicy['rules']>>;
 }
 
 interface Peer {
@@ -48,9 +53,13 @@ interface Peer {
   established: boolean;
   /** Established, and its table is not complete. */
   telling: boolean;
+  /** It was there before and has not told again what it leads to. */
+  returning: boolean;
+  lastUpdateAt: Instant;
   /** Of the present policy, once it is asked for. */
   judge: ImportJudge | undefined;
   cancelTableWait: (() => void) | undefined;
+  cancelQuiet: (() => void) | undefined;
   /** Of the time that stale routes have left. */
   cancelStale: (() => void) | undefined;
 }
@@ -67,15 +76,25 @@ export class Routing {
   readonly #rib = new Rib<PathAttributes>();
   /** Tunnels whose far end does not answer. */
   readonly #silent = new Set<string>();
-  #policy: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
+  #policy: RoutingPolicy = {
+    permits: [],
+    statics: [],
+    protected: [],
+    allowDefaultRoute: false,
+    resilience: undefined,
+    importRules: new Map(),
+  };
   #scheduled: Promise<void> | undefined;
   /** The most that has changed since the last pass was asked for. */
   #changed: Change = 'devices';
   /** Wanted or under way: until they are done the kernel is behind. */
   #passes = 0;
   #problems: FibResult['problems'] = [];
-  #lastMultipath: readonly RibPath[] = [];
-  #lastInterfaces: readonly string[] = [];
+  #lastInterfaces: { multipath: readonly RibPath[]; awaited: readonly RibPath[]; names: readonly string[] } = {
+    multipath: [],
+    awaited: [],
+    names: [],
+  };
   #cancelGathering: (() => void) | undefined;
   #closed = false;
 
@@ -96,8 +115,8 @@ export class Routing {
       const judge = this.#judgeOf(peer);
       const share = new Sharing(key, peer);
       this.#rib.judge(key, (prefix, before) => {
-        const rejected = judge.objection(prefix, before.attributes);
-        return rejected === before.rejected ? before : share.announcement(before, rejected);
+        const after = share.announcement(before, judge.judge(prefix, before.attributes));
+        return after.rejected === before.rejected && samePath(after.path, before.path) ? before : after;
       });
     }
     void this.#apply('devices');
@@ -110,6 +129,7 @@ export class Routing {
       interfaceIndex: NO_DEVICE,
       up: false,
       learns: false,
+      returning: false,
       bgpPeers: spec.bgpPeers.map((peer) => peer.address),
       localAddress: spec.link.bgp.localIp,
     });
@@ -152,11 +172,14 @@ export class Routing {
       routerId,
       established: false,
       telling: false,
+      returning: false,
+      lastUpdateAt: this.#deps.clock.now(),
       judge: undefined,
       cancelTableWait: undefined,
+      cancelQuiet: undefined,
       cancelStale: undefined,
     });
-    this.#rib.addPeer(key, config.maxPrefixes);
+    this.#rib.addPeer(key, config.prefixLimit.prefixes);
   }
 
   removePeer(key: string): void {
@@ -174,9 +197,30 @@ export class Routing {
     peer.telling = true;
     peer.cancelStale?.();
     if (!keepsForwarding) this.#rib.staleExpired(key);
-    void this.#apply('sessions');
+    peer.returning = !keepsForwarding && this.#rib.remembers(key);
     const { clock } = this.#deps;
+    peer.lastUpdateAt = clock.now();
+    if (peer.returning) this.#waitForQuiet(peer);
+    void this.#apply('sessions');
     peer.cancelTableWait = clock.wakeAt(after(clock.now(), TABLE_WITHIN_MS), () => this.endOfRib(key));
+  }
+
+  /** For peers that send no End-of-RIB. */
+  #waitForQuiet(peer: Peer): void {
+    const { clock } = this.#deps;
+    const quietAt = after(peer.lastUpdateAt, QUIET_MS);
+    peer.cancelQuiet?.();
+    peer.cancelQuiet = clock.wakeAt(quietAt, () => {
+      if (peer.returning && elapsedMs(peer.lastUpdateAt, clock.now()) < QUIET_MS) return this.#waitForQuiet(peer);
+      this.#returned(peer);
+    });
+  }
+
+  #returned(peer: Peer): void {
+    peer.cancelQuiet?.();
+    if (!peer.returning) return;
+    peer.returning = false;
+    void this.#apply('sessions');
   }
 
   /** The peer tells all it announces once more; what it leaves out is void at `endOfRib`. */
@@ -188,7 +232,10 @@ export class Routing {
   endOfRib(key: string): void {
     const peer = this.#peers.get(key);
     peer?.cancelTableWait?.();
-    if (peer !== undefined) peer.telling = false;
+    if (peer !== undefined) {
+      peer.telling = false;
+      this.#returned(peer);
+    }
     this.#rib.tableComplete(key);
     if (!this.#isTelling()) this.#stopGathering();
     void this.#apply();
@@ -200,10 +247,11 @@ export class Routing {
     if (peer === undefined) return;
     this.#rib.withdraw(key, withdrawn.map(prefixKey));
     const receivedAt = this.#deps.clock.now();
+    peer.lastUpdateAt = receivedAt;
     const judge = this.#judgeOf(peer);
     const share = new Sharing(key, peer);
-    for (const { attributes, prefixes, rejected } of runs(announced, judge)) {
-      this.#rib.announce(key, prefixes, share.announcement({ attributes, receivedAt }, rejected));
+    for (const { attributes, prefixes, verdict } of runs(announced, judge)) {
+      this.#rib.announce(key, prefixes, share.announcement({ attributes, receivedAt }, verdict));
     }
     if (this.#rib.pendingChanges >= GATHER.fromPrefixes && this.#isTelling()) this.#gather();
     void this.#apply();
@@ -217,8 +265,10 @@ export class Routing {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
     peer.cancelTableWait?.();
+    peer.cancelQuiet?.();
     peer.cancelStale?.();
     peer.telling = false;
+    peer.returning = false;
     if (staleSec > 0) {
       const { clock } = this.#deps;
       this.#rib.sessionPaused(key);
@@ -226,7 +276,7 @@ export class Routing {
       return;
     }
     peer.established = false;
-    this.#deps.plan.setBase(this.#fibBase());
+    this.#setBase();
     this.#deps.applier.leaveDead();
     this.#stopGathering();
     this.#rib.sessionLost(key);
@@ -274,14 +324,17 @@ export class Routing {
   /** What the kernel does not hold as wanted for one tunnel, first sentence. */
   problem(tunnelInterface: string): string | undefined {
     const own = this.#problems.find((problem) => (problem.interface ?? tunnelInterface) === tunnelInterface);
-    return own?.message ?? (this.#passes > 0 ? 'routes are on their way into the kernel' : undefined);
+    if (own !== undefined) return own.message;
+    const peers = [...this.#peers.values()].filter((peer) => peer.interface === tunnelInterface);
+    if (peers.some((peer) => peer.returning)) return 'the BGP peer is back and still telling its table';
+    return this.#passes > 0 ? 'routes are on their way into the kernel' : undefined;
   }
 
   /** Tells the plan of the routes that have changed since the last call. */
   tellRoutes(): void {
     if (this.#cancelGathering !== undefined) return;
-    this.#rib.drainChanges(({ key, multipath, announced }) =>
-      this.#deps.plan.setPaths(key, this.#interfaces(multipath), announced),
+    this.#rib.drainChanges(({ key, multipath, awaited, announced }) =>
+      this.#deps.plan.setPaths(key, this.#interfaces(multipath, awaited), announced),
     );
   }
 
@@ -321,10 +374,10 @@ export class Routing {
   }
 
   #tell(): Promise<FibResult> {
-    const { plan, applier } = this.#deps;
+    const { applier } = this.#deps;
     const changed = this.#changed;
     this.#changed = 'routes';
-    if (changed !== 'routes') plan.setBase(this.#fibBase());
+    if (changed !== 'routes') this.#setBase();
     return changed === 'devices' ? applier.apply() : applier.routesChanged();
   }
 
@@ -358,9 +411,16 @@ export class Routing {
     this.#problems = result.problems;
   }
 
-  #fibBase(): FibBase {
+  #setBase(): void {
+    const established = [...this.#peers.values()].filter((peer) => peer.established);
+    const learning = new Set(established.map((peer) => peer.interface));
+    const settled = new Set(established.filter(({ returning }) => !returning).map((peer) => peer.interface));
+    this.#deps.plan.setBase(this.#fibBase(learning, settled));
+    for (const [key, peer] of this.#peers) this.#rib.setAway(key, !settled.has(peer.interface));
+  }
+
+  #fibBase(learning: ReadonlySet<string>, settled: ReadonlySet<string>): FibBase {
     const tunnels = [...this.#tunnels.values()];
-    const learning = new Set([...this.#peers.values()].flatMap((peer) => (peer.established ? peer.interface : [])));
     // a silent path is worse than one that answers, and better than none
     const answering = tunnels.some(({ interface: name, up }) => up && learning.has(name) && !this.#silent.has(name));
     return {
@@ -370,19 +430,25 @@ export class Routing {
       tunnels: tunnels.map((tunnel) => ({
         ...tunnel,
         learns: learning.has(tunnel.interface) && !(answering && this.#silent.has(tunnel.interface)),
+        returning: !settled.has(tunnel.interface),
       })),
       statics: tunnels.length === 0 ? [] : this.#policy.statics,
       permits: this.#policy.permits,
+      resilience: this.#policy.resilience,
     };
   }
 
-  /** Where the paths lead; one path after another leads to the same places, so the last answer is kept. */
-  #interfaces(multipath: readonly RibPath[]): readonly string[] {
-    if (multipath !== this.#lastMultipath) {
-      this.#lastMultipath = multipath;
-      this.#lastInterfaces = multipath.flatMap((path) => this.#peers.get(path.peer)?.interface ?? []);
+  /**
+   * Where the paths lead, or will again: the plan knows which tunnels are of use. One path after another leads to the same
+   * places, so the last answer is kept.
+   */
+  #interfaces(multipath: readonly RibPath[], awaited: readonly RibPath[]): readonly string[] {
+    const last = this.#lastInterfaces;
+    if (multipath !== last.multipath || awaited !== last.awaited) {
+      const names = [...multipath, ...awaited].flatMap((path) => this.#peers.get(path.peer)?.interface ?? []);
+      this.#lastInterfaces = { multipath, awaited, names };
     }
-    return this.#lastInterfaces;
+    return this.#lastInterfaces.names;
   }
 
   #judgeOf(peer: Peer): ImportJudge {
@@ -399,6 +465,7 @@ export class Routing {
       allowDefaultRoute: this.#policy.allowDefaultRoute,
       minLength: 1,
       maxLength: 32,
+      rules: this.#policy.importRules.get(formatIp(config.peerAddress)),
     };
   }
 }

@@ -1,7 +1,9 @@
+import { exportRoutes } from '../bgp/index.ts';
+import type { ExportRoute } from '../bgp/types.ts';
 import type { Config, LinkConfig, NetworkConfig, WanConfig } from '../config/types.ts';
 import type { RegisteredLink } from '../entra/types.ts';
 import { equalBytes } from '../lib/bytes.ts';
-import { equalIp, type IpAddress, type Prefix } from '../lib/ip.ts';
+import { equalIp, type IpAddress } from '../lib/ip.ts';
 import type { Secret } from '../lib/secret.ts';
 
 /** Everything one tunnel needs, resolved from the configuration and Microsoft's answer. Immutable: a change is another spec. */
@@ -18,9 +20,16 @@ export interface TunnelSpec {
   readonly registeredIp: IpAddress | undefined;
   readonly psk: Secret;
   /** Microsoft's BGP speakers behind this endpoint, one or more. */
-  readonly bgpPeers: readonly { readonly address: IpAddress; readonly asn: number }[];
+  readonly bgpPeers: readonly SpeakerSpec[];
   /** Announced to every peer when the tunnel starts; a change afterwards needs no new tunnel. */
-  readonly exports: readonly Prefix[];
+  readonly exports: readonly ExportRoute[];
+}
+
+export interface SpeakerSpec {
+  readonly address: IpAddress;
+  readonly asn: number;
+  /** TCP-MD5 (RFC 2385); undefined: none. */
+  readonly password: Secret | undefined;
 }
 
 /** One zone of one link, whether Graph said so or the operator wrote it down. */
@@ -31,6 +40,7 @@ export interface ZonePeer {
   readonly asn: number;
   readonly bgpAddress: IpAddress;
   readonly psk: Secret;
+  readonly bgpPassword?: Secret | undefined;
   /** See TunnelSpec. */
   readonly registeredIp?: IpAddress | undefined;
 }
@@ -62,7 +72,7 @@ export function tunnelSpecs(config: Config, peers: readonly ZonePeer[]): TunnelS
   const order = (peer: ZonePeer): number => config.links.indexOf(peer.link) * 2 + peer.zone;
   const specs: TunnelSpec[] = [];
   for (const peer of [...peers].sort((a, b) => order(a) - order(b))) {
-    const bgpPeer = { address: peer.bgpAddress, asn: peer.asn };
+    const bgpPeer = { address: peer.bgpAddress, asn: peer.asn, password: peer.bgpPassword };
     const shared = specs.findIndex((spec) => spec.link === peer.link && equalIp(spec.endpoint, peer.endpoint));
     const existing = specs[shared];
     if (existing !== undefined) {
@@ -89,22 +99,32 @@ export function tunnelSpecs(config: Config, peers: readonly ZonePeer[]): TunnelS
 
 /** Equal specs need no restart of the tunnel. */
 export function sameSpec(a: TunnelSpec, b: TunnelSpec): boolean {
-  return equalBytes(a.psk.reveal(), b.psk.reveal()) && JSON.stringify(substance(a)) === JSON.stringify(substance(b));
+  const secrets = ({ psk, bgpPeers }: TunnelSpec) => [psk, ...bgpPeers.map(({ password }) => password)];
+  const [ours, theirs] = [secrets(a), secrets(b)];
+  const sameSecrets = ours.length === theirs.length && ours.every((secret, i) => sameSecret(secret, theirs[i]));
+  return sameSecrets && JSON.stringify(substance(a)) === JSON.stringify(substance(b));
+}
+
+function sameSecret(a: Secret | undefined, b: Secret | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return equalBytes(a.reveal(), b.reveal());
 }
 
 /**
- * What a tunnel is made of besides its key. The rest of its link, such as the other zone, and what its peers are told may
+ * What a tunnel is made of besides its secrets. The rest of its link, such as the other zone, and what its peers are told may
  * change without it.
  */
 function substance({ link, wan, psk, exports, ...own }: TunnelSpec): unknown {
   const { ike, ipsec, mtu, bgp } = link;
-  const { localIp, asn, holdMs, maxPrefixes, echo } = bgp;
-  const speaker = { localIp, asn, holdMs, maxPrefixes, echo };
+  const { localIp, asn, holdMs, minHoldMs, prefixLimit, echo, passive, ttlSecurityHops } = bgp;
+  const speaker = { localIp, asn, holdMs, minHoldMs, prefixLimit, echo, passive, ttlSecurityHops };
   return { ...own, wan: [wan.name, wan.interface, wan.publicIp], ike, ipsec, mtu, speaker };
 }
 
-function exportsOf(networks: readonly NetworkConfig[], link: LinkConfig): Prefix[] {
-  return networks
-    .filter((network) => network.advertise && link.bgp.exportNetworks.includes(network.name))
+function exportsOf(networks: readonly NetworkConfig[], { bgp }: LinkConfig): ExportRoute[] {
+  const prefixes = networks
+    .filter((network) => network.advertise && bgp.exportNetworks.includes(network.name))
     .flatMap((network) => network.prefixes);
+  const rules = bgp.exportRules?.map(({ accept, set, ...match }) => ({ match, accept, set }));
+  return exportRoutes(prefixes, rules);
 }

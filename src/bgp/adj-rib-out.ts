@@ -1,28 +1,41 @@
-import { type Prefix, prefixKey } from '../lib/ip.ts';
-import type { BgpConfig } from './types.ts';
+import { type Prefix, type PrefixKey, prefixKey } from '../lib/ip.ts';
+import type { BgpConfig, ExportChanges, ExportRoute } from './types.ts';
 import type { Attributes, WireContext } from './wire/attributes.ts';
 import { HEADER_OCTETS, MAX_MESSAGE_OCTETS } from './wire/iana.ts';
 import { prefixOctets } from './wire/nlri.ts';
 import type { UpdateMessage } from './wire/update.ts';
 
 export interface RibDifference {
-  readonly announced: readonly Prefix[];
+  readonly announced: readonly ExportRoute[];
   readonly withdrawn: readonly Prefix[];
 }
 
-/** What the peer should know of us, and what it was told. One set of attributes serves all own networks. */
+/** What the peer should know of us, and what it was told. */
 export class AdjRibOut {
-  #desired = new Map<number | string, Prefix>();
-  #sent = new Map<number | string, Prefix>();
+  #desired = new Map<PrefixKey, ExportRoute>();
+  #sent = new Map<PrefixKey, ExportRoute>();
 
-  set(prefixes: readonly Prefix[]): void {
-    this.#desired = new Map(prefixes.map((prefix) => [prefixKey(prefix), prefix]));
+  /** The first of several routes to one prefix counts. */
+  set(routes: readonly ExportRoute[]): void {
+    this.#desired = new Map();
+    for (const route of routes) {
+      const key = prefixKey(route.prefix);
+      if (!this.#desired.has(key)) this.#desired.set(key, route);
+    }
+  }
+
+  get size(): number {
+    return this.#desired.size;
   }
 
   /** The difference, which counts as told from now on. */
   take(): RibDifference {
-    const announced = [...this.#desired].filter(([key]) => !this.#sent.has(key)).map(([, prefix]) => prefix);
-    const withdrawn = [...this.#sent].filter(([key]) => !this.#desired.has(key)).map(([, prefix]) => prefix);
+    const isTold = ([key, { set }]: [PrefixKey, ExportRoute]): boolean => {
+      const sent = this.#sent.get(key);
+      return sent !== undefined && changesKey(sent.set) === changesKey(set);
+    };
+    const announced = [...this.#desired].filter((entry) => !isTold(entry)).map(([, route]) => route);
+    const withdrawn = [...this.#sent].filter(([key]) => !this.#desired.has(key)).map(([, { prefix }]) => prefix);
     this.#sent = new Map(this.#desired);
     return { announced, withdrawn };
   }
@@ -33,40 +46,70 @@ export class AdjRibOut {
   }
 }
 
-/** Room for prefixes beside the header, both length fields and attributes (own AS and next hop: far below 64). */
-const PREFIX_BUDGET_OCTETS = MAX_MESSAGE_OCTETS - HEADER_OCTETS - 4 - 64;
-
 /** As few UPDATEs as can tell the difference, withdrawals first. IPv4 unicast. */
-export function differenceUpdates(difference: RibDifference, attributes: Attributes): UpdateMessage[] {
-  return [
-    ...packed(difference.withdrawn).map((withdrawn) => ({
-      withdrawn,
-      attributes: {},
-      unknown: [],
-      nlri: [],
-      faults: [],
-    })),
-    ...packed(difference.announced).map((nlri) => ({ withdrawn: [], attributes, unknown: [], nlri, faults: [] })),
-  ];
+export function differenceUpdates(
+  { announced, withdrawn }: RibDifference,
+  attributesOf: (set: ExportChanges) => Attributes,
+): UpdateMessage[] {
+  const updates = packed(withdrawn, LENGTHS_OCTETS).map((batch): UpdateMessage => ({ ...EMPTY, withdrawn: batch }));
+  for (const { set, prefixes } of groups(announced)) {
+    const attributes = attributesOf(set);
+    for (const nlri of packed(prefixes, LENGTHS_OCTETS + attributeOctets(set)))
+      updates.push({ ...EMPTY, attributes, nlri });
+  }
+  return updates;
 }
 
-/** The same for all own networks. AS4_PATH goes along when AS_PATH cannot hold our AS number (RFC 6793 §4.2.2). */
-export function exportAttributes(config: BgpConfig, context: WireContext): Attributes {
-  const asPath = [{ type: 'sequence', asns: [config.localAs] }] as const;
-  const common = { origin: 'igp', asPath, nextHop: config.localAddress } as const;
-  return context.asnOctets === 2 && config.localAs > 0xffff ? { ...common, as4Path: asPath } : common;
+/** AS4_PATH goes along when AS_PATH cannot hold our AS number (RFC 6793 §4.2.2). */
+export function exportAttributes(config: BgpConfig, context: WireContext, set: ExportChanges): Attributes {
+  const asns = new Array<number>(1 + (set.prepend ?? 0)).fill(config.localAs);
+  const asPath = [{ type: 'sequence', asns }] as const;
+  return {
+    origin: 'igp',
+    asPath,
+    nextHop: config.localAddress,
+    ...(set.med !== undefined && { med: set.med }),
+    ...(set.communities !== undefined && { communities: set.communities }),
+    ...(set.largeCommunities !== undefined && { largeCommunities: set.largeCommunities }),
+    ...(context.asnOctets === 2 && config.localAs > 0xffff && { as4Path: asPath }),
+  };
 }
+
+const EMPTY: UpdateMessage = { withdrawn: [], attributes: {}, unknown: [], nlri: [], faults: [] };
 
 /** RFC 4724 §2: for IPv4 unicast an UPDATE with nothing in it. */
-export const END_OF_RIB: UpdateMessage = { withdrawn: [], attributes: {}, unknown: [], nlri: [], faults: [] };
+export const END_OF_RIB: UpdateMessage = EMPTY;
 
-function packed(prefixes: readonly Prefix[]): Prefix[][] {
+/** The header and both length fields. */
+const LENGTHS_OCTETS = HEADER_OCTETS + 4;
+
+/** Not less than the attributes take: origin, next hop and two AS paths of four-octet numbers, then what policy adds. */
+function attributeOctets({ prepend = 0, communities = [], largeCommunities = [] }: ExportChanges): number {
+  return 64 + 8 * prepend + 4 * communities.length + 12 * largeCommunities.length;
+}
+
+function groups(routes: readonly ExportRoute[]): { set: ExportChanges; prefixes: Prefix[] }[] {
+  const byChanges = new Map<string, { set: ExportChanges; prefixes: Prefix[] }>();
+  for (const { prefix, set } of routes) {
+    const key = changesKey(set);
+    const group = byChanges.get(key) ?? { set, prefixes: [] };
+    group.prefixes.push(prefix);
+    byChanges.set(key, group);
+  }
+  return [...byChanges.values()];
+}
+
+const changesKey = ({ prepend = 0, med, communities = [], largeCommunities = [] }: ExportChanges): string =>
+  JSON.stringify([prepend, med, communities, largeCommunities]);
+
+/** Rows of prefixes that fit into a message beside `takenOctets`. */
+function packed(prefixes: readonly Prefix[], takenOctets: number): Prefix[][] {
   const batches: Prefix[][] = [];
   let batch: Prefix[] = [];
   let octets = 0;
   for (const prefix of prefixes) {
     const size = prefixOctets(prefix);
-    if (octets + size > PREFIX_BUDGET_OCTETS || batch.length === 0) {
+    if (batch.length === 0 || takenOctets + octets + size > MAX_MESSAGE_OCTETS) {
       batch = [];
       batches.push(batch);
       octets = 0;

@@ -11,6 +11,12 @@ export function firstAs(path: readonly AsPathSegment[]): number | undefined {
   return first?.type === 'sequence' ? first.asns[0] : undefined;
 }
 
+/** The AS that the route comes from; `undefined` for an empty path or one that ends with a set (an aggregate of several). */
+export function originAs(path: readonly AsPathSegment[]): number | undefined {
+  const last = path.at(-1);
+  return last?.type === 'sequence' ? last.asns.at(-1) : undefined;
+}
+
 export const asPathHas = (path: readonly AsPathSegment[], asn: number): boolean =>
   path.some((segment) => segment.asns.includes(asn));
 

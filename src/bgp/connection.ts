@@ -15,6 +15,8 @@ export type Received = BgpMessage | { readonly kind: 'error'; readonly error: Pr
 
 /** RFC 4271 §8.2.2, OpenSent: a large value, 4 minutes suggested. */
 const LARGE_HOLD_MS = 240_000;
+/** RFC 9687 §3.2: 8 minutes, or twice the hold time if that is longer. */
+const LEAST_SEND_HOLD_MS = 480_000;
 /** RFC 4271 §4.2: before the OPENs only the header and OPEN itself are read, which no negotiation changes. */
 const BEFORE_OPEN: WireContext = { asnOctets: 2 };
 
@@ -25,9 +27,10 @@ const BEFORE_OPEN: WireContext = { asnOctets: 2 };
 export class Connection {
   readonly number: number;
   readonly incoming: boolean;
-  readonly timers = new TimerTable<'hold' | 'keepalive'>();
+  readonly timers = new TimerTable<'hold' | 'keepalive' | 'send-hold'>();
   readonly #stream = new MessageStream();
   #state: ConnectionState = { kind: 'opensent' };
+  #unsent = false;
 
   /** Our OPEN goes out with this. */
   constructor(number: number, incoming: boolean, now: Instant) {
@@ -41,6 +44,24 @@ export class Connection {
   }
   get context(): WireContext {
     return this.#state.kind === 'opensent' ? BEFORE_OPEN : this.#state.negotiated.context;
+  }
+
+  /** Something goes to TCP. */
+  sending(): void {
+    this.#unsent = true;
+  }
+
+  /** What goes out has to be taken in time (RFC 9687 §3). */
+  watchSending(now: Instant): void {
+    if (!this.#unsent || this.timers.get('send-hold') !== undefined) return;
+    const holdMs = this.#state.kind === 'opensent' ? 0 : this.#state.negotiated.holdTimeSec * 1000;
+    this.timers.set('send-hold', after(now, Math.max(LEAST_SEND_HOLD_MS, 2 * holdMs)));
+  }
+
+  /** TCP has taken all of it. */
+  sent(): void {
+    this.#unsent = false;
+    this.timers.stop('send-hold');
   }
 
   push(bytes: Uint8Array): void {

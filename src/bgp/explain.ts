@@ -1,5 +1,6 @@
 import { Writer } from '../lib/bytes.ts';
 import { formatIp, type IpAddress } from '../lib/ip.ts';
+import type { BgpConfig } from './types.ts';
 import { Afi, CeaseSubcode, ErrorCode, OpenSubcode, Safi } from './wire/iana.ts';
 import {
   describeNotification,
@@ -23,10 +24,11 @@ export function explainReceived(n: NotificationMessage, ends: SessionEnds): stri
 }
 
 /** TCP that never came up. `reason` is the shell's. */
-export function explainUnreachable(reason: string, ends: SessionEnds): string {
+export function explainUnreachable(reason: string, ends: SessionEnds & Pick<BgpConfig, 'signed'>): string {
+  const password = ends.signed ? ', with the same TCP-MD5 password' : '';
   return (
     `cannot connect to ${formatIp(ends.peerAddress)} port 179: ${reason}: check that the tunnel is up, ` +
-    `and that the peer has a session with ${formatIp(ends.localAddress)}`
+    `and that the peer has a session with ${formatIp(ends.localAddress)}${password}`
   );
 }
 
@@ -43,12 +45,28 @@ export function explainHoldExpired(state: string, ends: SessionEnds): string {
   return `hold timer expired: nothing came from ${peer}: the tunnel or the peer is gone`;
 }
 
+/** RFC 9687: TCP took nothing of ours. */
+export function explainSendHoldExpired(ends: SessionEnds): string {
+  return `send hold timer expired: ${formatIp(ends.peerAddress)} has read nothing of ours for minutes: the peer hangs; look at it`;
+}
+
+type Limited = SessionEnds & Pick<BgpConfig, 'prefixLimit'>;
+
+/** A table that comes near its limit, or goes beyond one that only warns. */
+export function explainPrefixLimit(size: number, config: Limited): string {
+  return (
+    `peer ${formatIp(config.peerAddress)} announces ${size} prefixes, the limit is ${config.prefixLimit.prefixes}: ` +
+    'raise links[].bgp.import.max_prefixes if that is right'
+  );
+}
+
 /** RFC 4486 §4: the data of Cease/1 names the family and the limit. */
-export function prefixLimitExceeded(config: SessionEnds & { readonly maxPrefixes: number }): ProtocolError {
+export function prefixLimitExceeded(config: Limited): ProtocolError {
+  const { prefixes, beyond } = config.prefixLimit;
   const detail =
-    `peer ${formatIp(config.peerAddress)} announced more than ${config.maxPrefixes} prefixes: ` +
-    'raise links[].bgp.import.max_prefixes if that is right';
-  const data = new Writer(7).u16(Afi.Ipv4).u8(Safi.Unicast).u32(config.maxPrefixes).finish();
+    `peer ${formatIp(config.peerAddress)} announced more than ${prefixes} prefixes: ` +
+    `raise links[].bgp.import.max_prefixes if that is right${beyond === 'down' ? '; the session stays down' : ''}`;
+  const data = new Writer(7).u16(Afi.Ipv4).u8(Safi.Unicast).u32(prefixes).finish();
   return protocolError(ErrorCode.Cease, CeaseSubcode.MaxPrefixes, detail, data);
 }
 

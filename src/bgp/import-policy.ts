@@ -7,12 +7,12 @@ import {
   type PrefixKey,
   prefix,
   prefixContains,
-  prefixesOverlap,
-  prefixKey,
   prefixOfKey,
 } from '../lib/ip.ts';
 import { asPathHas, firstAs, formatAsPath } from './as-path.ts';
-import type { PathAttributes } from './types.ts';
+import { type PrefixMatcher, prefixMatcher } from './prefix-matcher.ts';
+import { type RouteRule, RouteRules } from './route-rules.ts';
+import type { ImportChanges, PathAttributes } from './types.ts';
 
 /** What a route must not do to be believed. Built by whoever knows the tunnels, WANs and LANs of this machine. */
 export interface ImportPolicy {
@@ -30,6 +30,15 @@ export interface ImportPolicy {
   /** Shortest and longest prefix length accepted; the default route is not measured. */
   readonly minLength: number;
   readonly maxLength: number;
+  /** The operator's; a route that no rule accepts is rejected. Undefined: whatever the guards let through is accepted. */
+  readonly rules?: readonly RouteRule<ImportChanges>[] | undefined;
+}
+
+/** What becomes of a route. */
+export interface Verdict {
+  /** The first objection found, which completes "rejected: …"; undefined: it is accepted. */
+  readonly rejected: string | undefined;
+  readonly set: ImportChanges;
 }
 
 /** Never unicast destinations beyond this machine and its links: RFC 6890, RFC 3927, RFC 5771. */
@@ -41,25 +50,48 @@ const MARTIANS = [
   { prefix: prefix('240.0.0.0/4'), what: 'reserved space' },
 ] as const;
 
-/** Import policy made ready for tables of 100,000 prefixes: the same route and policy give the same answer. */
+const NO_RULE: Verdict = { rejected: 'no import rule accepts it', set: {} };
+const ACCEPTED: Verdict = { rejected: undefined, set: {} };
+
+/**
+ * Import policy made ready for tables of 100,000 prefixes: the same route and policy give the same answer. The guards come
+ * first: no rule lets through what they stop.
+ */
 export class ImportJudge {
   readonly #policy: ImportPolicy;
   /** Martians first, then what the policy protects. */
   readonly #guards: readonly Guard[];
+  readonly #rules: RouteRules<ImportChanges> | undefined;
+  /** The answer that each rule gives. */
+  readonly #verdicts = new Map<RouteRule<ImportChanges>, Verdict>();
   /** The objection to the attributes that were asked for last: an UPDATE's prefixes share theirs. */
   #last: { readonly attributes: PathAttributes; readonly objection: string | undefined } | undefined;
 
   constructor(policy: ImportPolicy) {
     this.#policy = policy;
     this.#guards = [...MARTIANS.map(martian), ...policy.protected.map(protectedSpace)];
+    this.#rules = policy.rules && new RouteRules(policy.rules);
   }
 
-  /** Why a route is rejected: the first objection found, which completes "rejected: …"; undefined when it is accepted. */
-  objection(key: PrefixKey, attributes: PathAttributes): string | undefined {
+  judge(key: PrefixKey, attributes: PathAttributes): Verdict {
     if (this.#last?.attributes !== attributes) {
       this.#last = { attributes, objection: pathObjection(attributes, this.#policy) };
     }
-    return this.#last.objection ?? this.#prefixObjection(key);
+    const objection = this.#last.objection ?? this.#prefixObjection(key);
+    if (objection !== undefined) return { rejected: objection, set: {} };
+    return this.#rules === undefined ? ACCEPTED : this.#ruled(this.#rules, key, attributes);
+  }
+
+  #ruled(rules: RouteRules<ImportChanges>, key: PrefixKey, attributes: PathAttributes): Verdict {
+    const found = rules.find(key, attributes);
+    if (found === undefined) return NO_RULE;
+    const { rule, place } = found;
+    const known = this.#verdicts.get(rule);
+    if (known !== undefined) return known;
+    const rejected = rule.accept ? undefined : `import rule ${place} rejects it`;
+    const verdict = { rejected, set: rule.set };
+    this.#verdicts.set(rule, verdict);
+    return verdict;
   }
 
   #prefixObjection(key: PrefixKey): string | undefined {
@@ -79,36 +111,18 @@ export class ImportJudge {
 /** Address space that learned routes keep out of. */
 interface Guard {
   readonly kind: 'martian' | 'protected';
-  hits(key: PrefixKey): boolean;
+  readonly hits: PrefixMatcher;
   reason(key: PrefixKey): string;
 }
 
 function martian({ prefix: space, what }: { readonly prefix: Prefix; readonly what: string }): Guard {
   const reason = `${what} (${formatPrefix(space)}) is never routed`;
-  return { kind: 'martian', hits: matcher(space, (length) => length >= space.length), reason: () => reason };
+  return { kind: 'martian', hits: prefixMatcher(space, (length) => length >= space.length), reason: () => reason };
 }
 
 function protectedSpace({ prefix: space, what }: { readonly prefix: Prefix; readonly what: string }): Guard {
   const reason = (key: PrefixKey) => `${prefixContains(prefixOfKey(key), space) ? 'covers' : 'lies within'} ${what}`;
-  return { kind: 'protected', hits: matcher(space, () => true), reason };
-}
-
-/** Whether a prefix of a length that `fits` overlaps `space`; by numbers for IPv4. */
-function matcher(space: Prefix, fits: (length: number) => boolean): Guard['hits'] {
-  if (space.address.family === 6) {
-    return (key) => {
-      if (typeof key === 'number') return false;
-      const candidate = prefixOfKey(key);
-      return fits(candidate.length) && prefixesOverlap(space, candidate);
-    };
-  }
-  const network = Math.floor(Number(prefixKey(space)) / 64);
-  return (key) => {
-    if (typeof key === 'string') return false;
-    const length = key % 64;
-    const mask = Math.min(length, space.length) === 0 ? 0 : -1 << (32 - Math.min(length, space.length));
-    return fits(length) && ((Math.floor(key / 64) ^ network) & mask) === 0;
-  };
+  return { kind: 'protected', hits: prefixMatcher(space, () => true), reason };
 }
 
 function pathObjection({ asPath, nextHop }: PathAttributes, policy: ImportPolicy): string | undefined {

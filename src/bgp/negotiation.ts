@@ -90,6 +90,12 @@ export function negotiate(open: OpenMessage, config: BgpConfig): Result<Negotiat
       'correct the role of this neighbor on the peer, or remove it there';
     return err(openError(OpenSubcode.RoleMismatch, detail));
   }
+  if (open.holdTimeSec !== 0 && open.holdTimeSec < config.minHoldTimeSec) {
+    const detail =
+      `${peer} proposes a hold time of ${open.holdTimeSec} s, at least ${config.minHoldTimeSec} s are asked for: ` +
+      'correct it on the peer, or lower links[].bgp.min_hold';
+    return err(openError(OpenSubcode.UnacceptableHoldTime, detail));
+  }
   const holdTimeSec = Math.min(open.holdTimeSec, config.holdTimeSec);
   const fourOctets = open.capabilities.some((capability) => capability.kind === 'four-octet-as');
   return ok({

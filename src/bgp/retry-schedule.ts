@@ -7,13 +7,14 @@ import type { NotificationMessage } from './wire/notification.ts';
 const CONNECT_RETRY_MS = { first: 5_000, longest: 60_000 };
 /** IdleHoldTimer of DampPeerOscillations, RFC 4271 §8.1.1: doubles with each protocol error. */
 const IDLE_HOLD_MS = { first: 5_000, longest: 300_000 };
-/** After too many prefixes only time or an operator helps. */
-const MAX_PREFIXES_HOLD_MS = 900_000;
 /** Established for this long forgets earlier protocol errors; less would let a peer flap us forever. */
 const STABLE_MS = 600_000;
 
-/** What the end of a connection asks for: another attempt soon, or a pause in Idle. */
-export type Recovery = 'retry' | 'idle-hold' | 'idle-hold-long';
+/**
+ * What the end of a connection asks for: another attempt soon, a pause in Idle that grows with each error, or, after too many
+ * prefixes, where only time or an operator helps, one of the configured length, or without end.
+ */
+export type Recovery = 'retry' | 'idle-hold' | 'restart-later' | 'stay-down';
 
 /** After the peer's NOTIFICATION: errors that would come back at once pause, interruptions by the operator or the network do not. */
 export function recoveryFrom(n: NotificationMessage): Recovery {
@@ -27,11 +28,13 @@ export class RetrySchedule {
   readonly #random: Random;
   readonly #timers = new TimerTable<'connect-retry' | 'idle-hold' | 'stable'>();
   #running = false;
+  readonly #restartAfterMs: number;
   #connectRetryMs = CONNECT_RETRY_MS.first;
   #idleHoldMs = IDLE_HOLD_MS.first;
 
-  constructor(random: Random) {
+  constructor(random: Random, restartAfterMs: number) {
     this.#random = random;
+    this.#restartAfterMs = restartAfterMs;
   }
 
   /** False in Idle: neither dial nor accept. */
@@ -69,7 +72,8 @@ export class RetrySchedule {
     }
     this.#running = false;
     this.#timers.stop('connect-retry');
-    const delayMs = recovery === 'idle-hold' ? this.#idleHoldMs : MAX_PREFIXES_HOLD_MS;
+    if (recovery === 'stay-down') return;
+    const delayMs = recovery === 'idle-hold' ? this.#idleHoldMs : this.#restartAfterMs;
     this.#timers.set('idle-hold', after(now, jittered(this.#random, delayMs)));
     this.#idleHoldMs = Math.min(IDLE_HOLD_MS.longest, this.#idleHoldMs * 2);
   }

@@ -7,14 +7,17 @@ import { Connection } from './connection.ts';
 import {
   explainClosed,
   explainHoldExpired,
+  explainPrefixLimit,
   explainReceived,
+  explainSendHoldExpired,
   explainUnreachable,
   prefixLimitExceeded,
 } from './explain.ts';
 import { type End, keepsForwarding, staleSec } from './graceful-restart.ts';
 import { hasCapability, isIpv4Unicast, localOpen, type Negotiated, negotiate } from './negotiation.ts';
+import { ReceivedPrefixes } from './received-prefixes.ts';
 import { jittered, type Recovery, RetrySchedule, recoveryFrom } from './retry-schedule.ts';
-import type { BgpConfig, BgpInput, BgpOutput, BgpRoute, BgpState, BgpView } from './types.ts';
+import type { BgpConfig, BgpInput, BgpOutput, BgpState, BgpView } from './types.ts';
 import { updateRoutes } from './update-routes.ts';
 import { describeCapability } from './wire/capabilities.ts';
 import { Afi, CeaseSubcode, ErrorCode, RefreshSubtype, Safi } from './wire/iana.ts';
@@ -36,8 +39,8 @@ const CONNECTION_REJECTED = encodeMessage(
 /**
  * One external BGP peer: the FSM of RFC 4271 §8 with collision handling (§6.8), hold, keepalive, connect-retry and
  * idle-hold timers. Bytes, connections and time are inputs. Speaks IPv4 unicast, multihop by nature; next hops are
- * not resolved and import policy is not applied here. The peer's silence is detected by the hold timer only:
- * the owner says `stop` when the tunnel is gone. A peer that reads nothing is the shell's to notice (TCP_USER_TIMEOUT).
+ * not resolved and import policy is not applied here. The peer's silence is detected by the hold timer only, and that it
+ * reads nothing by the send hold timer (RFC 9687): the owner says `stop` when the tunnel is gone.
  */
 export class BgpSession {
   readonly #config: BgpConfig;
@@ -45,7 +48,7 @@ export class BgpSession {
   readonly #retry: RetrySchedule;
   readonly #connections = new Map<number, Connection>();
   readonly #adjRibOut = new AdjRibOut();
-  readonly #received = new Set<number | string>();
+  readonly #received: ReceivedPrefixes;
   readonly #out: BgpOutput[] = [];
   readonly #counters = {
     messagesIn: 0,
@@ -67,7 +70,8 @@ export class BgpSession {
     }
     this.#config = config;
     this.#random = deps.random;
-    this.#retry = new RetrySchedule(deps.random);
+    this.#retry = new RetrySchedule(deps.random, config.prefixLimit.restartAfterMs);
+    this.#received = new ReceivedPrefixes(config.prefixLimit);
   }
 
   handle(input: BgpInput, now: Instant): void {
@@ -87,14 +91,18 @@ export class BgpSession {
       case 'data':
         this.#onData(input.connection, input.bytes, now);
         break;
+      case 'sent':
+        this.#connections.get(input.connection)?.sent();
+        break;
       case 'advertise':
-        this.#adjRibOut.set(input.prefixes.filter(isIpv4));
+        this.#adjRibOut.set(input.routes.filter(isIpv4Route));
         this.#advertise();
         break;
       case 'timeout':
         this.#onTimeout(now);
         break;
     }
+    for (const connection of this.#connections.values()) connection.watchSending(now);
   }
 
   /** Drain until undefined after every `handle()`, then arm one timer for `nextTimeout()`. */
@@ -252,11 +260,23 @@ export class BgpSession {
     const both = routes.withdrawn.length === 0 ? undefined : new Set(announced.map(({ prefix }) => prefixKey(prefix)));
     const withdrawn = routes.withdrawn.filter((prefix) => isIpv4(prefix) && both?.has(prefixKey(prefix)) !== true);
     for (const prefix of withdrawn) this.#received.delete(prefixKey(prefix));
-    if (this.#received.size > this.#config.maxPrefixes) {
-      return this.#fail(connection, prefixLimitExceeded(this.#config), 'idle-hold-long', now);
-    }
+    if (this.#isBeyondLimit(connection, now)) return;
     if (announced.length + withdrawn.length > 0) this.#out.push({ kind: 'routes', announced, withdrawn });
     if (routes.endOfRib === 4) this.#out.push({ kind: 'end-of-rib' });
+  }
+
+  /** True: the session has ended for that. */
+  #isBeyondLimit(connection: Connection, now: Instant): boolean {
+    const step = this.#received.step();
+    if (step === undefined) return false;
+    const { beyond } = this.#config.prefixLimit;
+    if (step === 'beyond' && beyond !== 'warn') {
+      const recovery = beyond === 'restart' ? 'restart-later' : 'stay-down';
+      this.#fail(connection, prefixLimitExceeded(this.#config), recovery, now);
+      return true;
+    }
+    this.#log('prefix-limit', explainPrefixLimit(this.#received.size, this.#config));
+    return false;
   }
 
   /** A table of malformed UPDATEs must not drown everything else: they are counted, and the first of a session told. */
@@ -277,8 +297,14 @@ export class BgpSession {
   #onRefresh(connection: Connection, subtype: number): void {
     if (connection.state.kind !== 'established') return;
     const marked = hasCapability(connection.state.negotiated, 'enhanced-route-refresh');
-    if (marked && subtype === RefreshSubtype.Begin) this.#out.push({ kind: 'begin-of-rib' });
-    if (marked && subtype === RefreshSubtype.End) this.#out.push({ kind: 'end-of-rib' });
+    if (marked && subtype === RefreshSubtype.Begin) {
+      this.#received.beginOfTable();
+      this.#out.push({ kind: 'begin-of-rib' });
+    }
+    if (marked && subtype === RefreshSubtype.End) {
+      this.#received.endOfTable();
+      this.#out.push({ kind: 'end-of-rib' });
+    }
     if (subtype !== RefreshSubtype.Request) return;
     if (marked) this.#send(connection, { ...IPV4_REFRESH, subtype: RefreshSubtype.Begin });
     this.#adjRibOut.forget();
@@ -308,6 +334,10 @@ export class BgpSession {
           this.#holdExpired(connection, now);
           break;
         }
+        if (timer === 'send-hold') {
+          this.#sendHoldExpired(connection, now);
+          break;
+        }
         this.#send(connection, KEEPALIVE);
         if (connection.state.kind !== 'opensent') this.#armKeepalive(connection, connection.state.negotiated, now);
       }
@@ -320,10 +350,18 @@ export class BgpSession {
     this.#remove(connection, explainHoldExpired(connection.state.kind, this.#config), 'retry', now, notification);
   }
 
+  /** RFC 9687 §3: nothing can be sent, so no NOTIFICATION either. */
+  #sendHoldExpired(connection: Connection, now: Instant): void {
+    this.#out.push({ kind: 'abort', connection: connection.number });
+    this.#remove(connection, explainSendHoldExpired(this.#config), 'idle-hold', now);
+  }
+
   #advertise(): void {
     const connection = this.#mostAdvanced();
     if (connection?.state.kind !== 'established') return;
-    const updates = differenceUpdates(this.#adjRibOut.take(), exportAttributes(this.#config, connection.context));
+    const updates = differenceUpdates(this.#adjRibOut.take(), (set) =>
+      exportAttributes(this.#config, connection.context, set),
+    );
     for (const update of updates) this.#send(connection, { kind: 'update', update });
   }
 
@@ -403,6 +441,7 @@ export class BgpSession {
     this.#counters.messagesOut++;
     if (message.kind === 'update') this.#counters.updatesOut++;
     const bytes = encodeMessage(message, connection.context);
+    connection.sending();
     this.#out.push({ kind: 'send', connection: connection.number, bytes });
   }
 
@@ -432,4 +471,4 @@ export class BgpSession {
 }
 
 const isIpv4 = ({ address }: Prefix): boolean => address.family === 4;
-const isIpv4Route = ({ prefix }: BgpRoute): boolean => isIpv4(prefix);
+const isIpv4Route = ({ prefix }: { readonly prefix: Prefix }): boolean => isIpv4(prefix);

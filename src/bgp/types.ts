@@ -15,10 +15,24 @@ export interface BgpConfig {
   readonly holdTimeSec: number;
   /** Never dials, waits for the peer. */
   readonly passive: boolean;
+  /** TCP segments carry a signature (RFC 2385), for words about a peer that does not answer. */
+  readonly signed: boolean;
   /** Our place towards the peer, RFC 9234; the peer may keep silent about its own. */
   readonly role: 'customer' | 'provider';
-  /** Received prefixes, before import policy, above which the session ends with Cease/1 (RFC 4486). */
-  readonly maxPrefixes: number;
+  readonly prefixLimit: PrefixLimit;
+  /** What the peer may propose at least; 0 (no hold timer at all) counts as long. 3 is what RFC 4271 §4.2 allows. */
+  readonly minHoldTimeSec: number;
+}
+
+/** For what a peer announces, before import policy. */
+export interface PrefixLimit {
+  readonly prefixes: number;
+  /**
+   * `restart` and `down` end the session with Cease/1 (RFC 4486): for `restartAfterMs`, or until it is started anew. `warn`
+   * goes on: the operator is told.
+   */
+  readonly beyond: 'warn' | 'restart' | 'down';
+  readonly restartAfterMs: number;
 }
 
 /**
@@ -33,8 +47,10 @@ export type BgpInput =
   | { readonly kind: 'connected'; readonly connection: number; readonly incoming: boolean }
   | { readonly kind: 'closed'; readonly connection: number; readonly reason: string }
   | { readonly kind: 'data'; readonly connection: number; readonly bytes: Uint8Array }
+  /** TCP has taken everything that was sent so far. */
+  | { readonly kind: 'sent'; readonly connection: number }
   /** The whole set of own networks to export; differences are sent as UPDATEs. */
-  | { readonly kind: 'advertise'; readonly prefixes: readonly Prefix[] }
+  | { readonly kind: 'advertise'; readonly routes: readonly ExportRoute[] }
   | { readonly kind: 'timeout' };
 
 export type BgpOutput =
@@ -43,6 +59,8 @@ export type BgpOutput =
   | { readonly kind: 'send'; readonly connection: number; readonly bytes: Uint8Array }
   /** After what was sent has left. */
   | { readonly kind: 'close'; readonly connection: number }
+  /** At once: what was sent cannot leave. */
+  | { readonly kind: 'abort'; readonly connection: number }
   /**
    * Established. `routerId` is the peer's BGP Identifier, a tie breaker of the decision process. `keepsForwarding`: the peer
    * forwards as before it went away, so what is stale stays until it has told its table (RFC 4724 §4.2).
@@ -64,6 +82,31 @@ export type BgpOutput =
 export interface BgpRoute {
   readonly prefix: Prefix;
   readonly attributes: PathAttributes;
+}
+
+/** A network of ours as peers are told of it. */
+export interface ExportRoute {
+  readonly prefix: Prefix;
+  readonly set: ExportChanges;
+}
+
+/** What policy does to a route that goes out. */
+export interface ExportChanges {
+  /** How often our AS number stands in the path beyond once: the peer prefers shorter paths. */
+  readonly prepend?: number | undefined;
+  readonly med?: number | undefined;
+  /** RFC 1997, as one u32 each. */
+  readonly communities?: readonly number[] | undefined;
+  /** RFC 8092. */
+  readonly largeCommunities?: readonly (readonly [number, number, number])[] | undefined;
+}
+
+/** What policy does to a route that comes in. */
+export interface ImportChanges {
+  /** Local preference; 100 without. */
+  readonly preference?: number | undefined;
+  /** In place of the peer's. */
+  readonly med?: number | undefined;
 }
 
 /** The attributes a decision or an operator needs; shared by all prefixes of one UPDATE. */

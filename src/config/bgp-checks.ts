@@ -1,5 +1,6 @@
 import { checkBgpAddress, checkCpeAsn } from '../entra/validators.ts';
 import { equalIp, formatIp, formatPrefix, hostPrefix, type IpAddress, prefixContains } from '../lib/ip.ts';
+import type { ExportRuleDraft, ImportRuleDraft } from './bgp-schema.ts';
 import { type Complaint, complaint, formatPath, type Path } from './issue.ts';
 import type { Draft } from './schema.ts';
 
@@ -25,6 +26,7 @@ export function checkBgp(draft: Draft): readonly Complaint[] {
     ...claims.flatMap((claim) => checkPlacement(draft, claim)),
     ...checkDistinct(claims),
     ...draft.links.flatMap((link, i) => checkExports(draft, link, ['links', i, 'bgp', 'export', 'networks'])),
+    ...draft.links.flatMap((link, i) => checkRules(link, ['links', i, 'bgp'])),
     ...draft.links.flatMap((link, i) => checkPeers(link, ['links', i, 'peers'])),
   ];
 }
@@ -87,12 +89,50 @@ function checkDistinct(claims: readonly Claim[]): Complaint[] {
   return complaints;
 }
 
+/** Azure's VPN gateways end a session on which more come. */
+const MAX_ADVERTISED = 4_000;
+
 function checkExports(draft: Draft, { bgp }: Link, path: Path): Complaint[] {
-  return (bgp.export?.networks ?? []).flatMap((name, i) => {
-    const network = draft.networks.find((each) => each.name === name);
-    if (network === undefined || network.advertise) return [];
-    return [complaint([...path, i], `network "${name}" has advertise: false: set it to true, or do not export it`)];
+  const named = bgp.export?.networks;
+  const exported = draft.networks.filter(({ name, advertise }) => named?.includes(name) ?? advertise);
+  const count = exported.reduce((sum, { prefixes }) => sum + prefixes.length, 0);
+  const many = `expected at most ${MAX_ADVERTISED} prefixes to announce, got ${count}: Microsoft ends sessions with more; summarise them`;
+  const tooMany = count > MAX_ADVERTISED ? [complaint(path.slice(0, -2), many)] : [];
+  return [...tooMany, ...(named ?? []).flatMap((name, i) => notAdvertised(draft, name, [...path, i]))];
+}
+
+/** A rule without a way to come to what stands behind it hides a mistake. */
+function checkRules({ bgp }: Link, path: Path): Complaint[] {
+  return [
+    ...checkRow(bgp.import.rules ?? [], [...path, 'import', 'rules']),
+    ...checkRow(bgp.export?.rules ?? [], [...path, 'export', 'rules']),
+  ];
+}
+
+function checkRow(rules: readonly Rule[], path: Path): Complaint[] {
+  return rules.flatMap((rule, i) => {
+    const complaints: Complaint[] = [];
+    if (rule.action === 'reject' && rule.set !== undefined) {
+      const message = 'a rejected route gets nothing: remove "set", or accept the route';
+      complaints.push(complaint([...path, i, 'set'], message));
+    }
+    if (isForAll(rule) && i < rules.length - 1) {
+      const message = 'it fits every route, so that the rules after it are never reached: put it last';
+      complaints.push(complaint([...path, i], message));
+    }
+    return complaints;
   });
+}
+
+type Rule = ImportRuleDraft | ExportRuleDraft;
+
+const isForAll = (rule: Rule): boolean =>
+  Object.entries(rule).every(([key, part]) => key === 'action' || key === 'set' || part === undefined);
+
+function notAdvertised(draft: Draft, name: string, path: Path): Complaint[] {
+  const network = draft.networks.find((each) => each.name === name);
+  if (network === undefined || network.advertise) return [];
+  return [complaint(path, `network "${name}" has advertise: false: set it to true, or do not export it`)];
 }
 
 /** Peers given by hand repeat the addresses of `bgp`: they must agree. */

@@ -1,6 +1,7 @@
+import type { ExportRuleDraft, ImportRuleDraft } from './bgp-schema.ts';
 import type { Draft } from './schema.ts';
 import { PFS_GROUPS, resolveIkeSuite, resolveIpsecSuite } from './suites.ts';
-import type { Config, ConnectorConfig, LinkConfig, ProbeConfig } from './types.ts';
+import type { Config, ConnectorConfig, ExportRuleConfig, ImportRuleConfig, LinkConfig, ProbeConfig } from './types.ts';
 
 const DEFAULT_ROTATE_MS = 90 * 86_400_000;
 const DEFAULT_BANDWIDTH_MBPS = 500;
@@ -27,12 +28,17 @@ export function buildConfig(draft: Draft): Config {
       manage: remote.manage,
     },
     links: draft.links.map((link) => buildLink(link, advertised)),
+    ecmp: buildEcmp(draft.ecmp),
     policies: draft.policies.map((policy) => ({ ...policy, steer: policy.steer })),
     probes: draft.probes.map(buildProbe),
     telemetry: { prometheus: draft.telemetry.prometheus },
     crypto: draft.crypto,
     debug: { exportKeysDir: draft.debug.export_keys },
   };
+}
+
+function buildEcmp({ resilient, idle, rebalance }: Draft['ecmp']): Config['ecmp'] {
+  return { resilient, idleMs: idle, rebalanceMs: rebalance === 'never' ? undefined : rebalance };
 }
 
 function buildConnector(connector: Draft['connectors'][number]): ConnectorConfig {
@@ -95,17 +101,53 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
       zonePeerIp: bgp.zone_peer_ip,
       asn: bgp.asn,
       holdMs: bgp.hold,
-      maxPrefixes: bgp.import.max_prefixes,
+      minHoldMs: bgp.min_hold,
+      prefixLimit: {
+        prefixes: bgp.import.max_prefixes,
+        beyond: bgp.import.beyond,
+        restartAfterMs: bgp.import.restart_after,
+      },
+      importRules: bgp.import.rules?.map(buildImportRule),
+      exportRules: bgp.export?.rules?.map(buildExportRule),
       echo: bgp.echo,
+      passive: bgp.passive,
+      ttlSecurityHops: bgp.ttl_security,
       exportNetworks: bgp.export?.networks ?? advertised,
     },
-    peers: link.peers.map(({ zone, endpoint, asn, bgp_ip, psk_file }) => ({
+    peers: link.peers.map(({ zone, endpoint, asn, bgp_ip, psk_file, bgp_password_file }) => ({
       zone,
       endpoint,
       asn,
       bgpIp: bgp_ip,
       pskFile: psk_file,
+      bgpPasswordFile: bgp_password_file,
     })),
+  };
+}
+
+function buildImportRule(rule: ImportRuleDraft): ImportRuleConfig {
+  const { prefixes, as_path: path, communities, large_communities, action, set } = rule;
+  return {
+    prefixes,
+    asPath: path && { contains: path.contains, origin: path.origin, longest: path.longest },
+    communities,
+    largeCommunities: large_communities,
+    accept: action === 'accept',
+    set: { preference: set?.preference, med: set?.med },
+  };
+}
+
+function buildExportRule(rule: ExportRuleDraft): ExportRuleConfig {
+  const { prefixes, action, set } = rule;
+  return {
+    prefixes,
+    accept: action === 'accept',
+    set: {
+      prepend: set?.prepend,
+      med: set?.med,
+      communities: set?.communities,
+      largeCommunities: set?.large_communities,
+    },
   };
 }
 

@@ -31,6 +31,11 @@ export function integer(what: string, min: number, max: number, example = min) {
     .meta({ description: error, examples: [example] });
 }
 
+const MAX_ITEMS = 256;
+export const list = <S extends z.ZodType>(item: S) => z.array(item).max(MAX_ITEMS);
+
+export const MAX_ASN = 4_294_967_294;
+
 export const flag = (what: string) => z.boolean({ error: `true or false (${what})` }).describe(what);
 
 /** Milliseconds between `min` and `max`, both as text. */
@@ -97,6 +102,46 @@ export const prefixText = text('a network such as 10.1.20.0/24, host bits zero',
   const parsed = parsePrefix(value);
   return parsed.ok ? parsed.value : undefined;
 });
+
+/** `40.96.0.0/13`: that one alone; with `ge` or `le` also longer ones within it. */
+export const prefixRange = text(
+  'a network such as 40.96.0.0/13, or 40.96.0.0/13 ge 16 le 24 for those within it of these lengths',
+  '40.96.0.0/13 ge 16 le 24',
+  (value) => {
+    const [, network = '', least, most] = /^(\S+)(?: ge (\d{1,3}))?(?: le (\d{1,3}))?$/.exec(value) ?? [];
+    const parsed = parsePrefix(network);
+    if (!parsed.ok) return undefined;
+    const bits = parsed.value.address.bytes.length * 8;
+    const ge = Number(least ?? parsed.value.length);
+    const le = Number(most ?? (least === undefined ? parsed.value.length : bits));
+    return parsed.value.length <= ge && ge <= le && le <= bits ? { prefix: parsed.value, ge, le } : undefined;
+  },
+);
+
+/** RFC 1997, as one number of 32 bits. */
+export const community = text('a community such as 65476:100', '65476:100', (value) => {
+  const [high, low] = numbersOf(value, 2, 0xffff) ?? [];
+  return high === undefined || low === undefined ? undefined : high * 0x10000 + low;
+});
+
+/** RFC 8092. */
+export const largeCommunity = text(
+  'a large community such as 65476:1:100',
+  '65476:1:100',
+  (value): readonly [number, number, number] | undefined => {
+    const [administrator, first, second] = numbersOf(value, 3, 0xffffffff) ?? [];
+    return administrator === undefined || first === undefined || second === undefined
+      ? undefined
+      : [administrator, first, second];
+  },
+);
+
+/** `count` whole numbers up to `max` with colons between. */
+function numbersOf(value: string, count: number, max: number): number[] | undefined {
+  if (!/^\d{1,10}(:\d{1,10})*$/.test(value)) return undefined;
+  const numbers = value.split(':').map(Number);
+  return numbers.length === count && numbers.every((number) => number <= max) ? numbers : undefined;
+}
 
 export const socketAddress = text(
   'an address and port such as 127.0.0.1:9742 or [::1]:9742',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { bgpSchema } from './bgp-schema.ts';
 import { DEVICE_VENDORS, REGIONS } from './graph-names.ts';
 import {
   directory,
@@ -9,7 +10,9 @@ import {
   interfaceName,
   ipv4,
   ipv4OrAuto,
+  list,
   localIdentity,
+  MAX_ASN,
   name,
   octets,
   origin,
@@ -31,13 +34,10 @@ import {
   PFS_GROUPS,
 } from './suites.ts';
 
-const MAX_ITEMS = 256;
 const LOGIN = 'https://login.microsoftonline.com';
-const BGP = { local_ip: '169.254.21.1', peer_ip: '169.254.21.2', zone_peer_ip: '169.254.22.2', asn: 65_010 };
 const GRAPH = 'https://graph.microsoft.com';
 
 const keysOf = <K extends string>(table: Readonly<Record<K, unknown>>) => z.enum(Object.keys(table) as [K, ...K[]]);
-const list = <S extends z.ZodType>(item: S) => z.array(item).max(MAX_ITEMS);
 
 const connector = z.strictObject({
   name: name('the name of the connector', 'contoso'),
@@ -108,9 +108,10 @@ const ipsecSuite = z.union([
 const peer = z.strictObject({
   zone: z.literal([1, 2]),
   endpoint: ipv4('the address of the IKE peer', '198.51.100.20'),
-  asn: integer("the peer's AS number", 1, 4_294_967_294, 65_476),
+  asn: integer("the peer's AS number", 1, MAX_ASN, 65_476),
   bgp_ip: ipv4("the peer's BGP address", '169.254.21.2'),
   psk_file: filePath,
+  bgp_password_file: filePath.optional(),
 });
 
 const REPLAY_WINDOWS = Array.from({ length: 11 }, (_, i) => 64 << i);
@@ -168,21 +169,7 @@ const link = z.strictObject({
       files: list(filePath).default([]),
     })
     .prefault({}),
-  bgp: z
-    .strictObject({
-      local_ip: ipv4("this box's BGP address", '169.254.21.1'),
-      peer_ip: ipv4("Microsoft's BGP address in zone 1", '169.254.21.2'),
-      zone_peer_ip: ipv4("Microsoft's BGP address in zone 2", '169.254.22.2').optional(),
-      asn: integer('our AS number', 1, 4_294_967_294, 65_010),
-      hold: duration('the BGP hold time', '3s', '65535s', '180s').prefault('180s'),
-      force: flag('accepts a hold time below 180s').default(false),
-      echo: flag('asks the BGP speaker four times a second whether it is there (ICMP echo)').default(true),
-      import: z
-        .strictObject({ max_prefixes: integer('the largest number of prefixes', 1, 1_000_000).default(10_000) })
-        .prefault({}),
-      export: z.strictObject({ networks: list(name('the name of a network', 'staff')) }).optional(),
-    })
-    .meta({ examples: [BGP] }),
+  bgp: bgpSchema,
   peers: list(peer).default([]),
 });
 
@@ -203,6 +190,16 @@ const probe = z.strictObject({
   recover_after: integer('successes in a row that mean healed', 1, 100).default(5),
 });
 
+const ecmp = z
+  .strictObject({
+    resilient: flag('flows stay with their tunnel when another one returns').default(true),
+    idle: duration('the silence after which flows may move to a returning tunnel', '1s', '1h', '60s').prefault('60s'),
+    rebalance: z
+      .union([z.literal('never'), duration('the imbalance after which live flows move too', '1s', '1d', '15m')])
+      .default('never'),
+  })
+  .prefault({});
+
 /**
  * The file as operators write it: snake_case, unknown keys refused, defaults filled in. What several keys must satisfy
  * together is in `checks.ts`; `build.ts` turns the outcome into `Config`.
@@ -215,6 +212,7 @@ export const configSchema = z.strictObject({
   networks: list(network).default([]),
   remote_network: remoteNetwork,
   links: list(link).min(1),
+  ecmp,
   policies: list(policy).default([]),
   probes: list(probe).default([]),
   telemetry: z.strictObject({ prometheus: socketAddress.optional() }).prefault({}),

@@ -9,12 +9,22 @@ export interface Config {
   readonly networks: readonly NetworkConfig[];
   readonly remoteNetwork: RemoteNetworkConfig;
   readonly links: readonly LinkConfig[];
+  readonly ecmp: EcmpConfig;
   readonly policies: readonly PolicyConfig[];
   readonly probes: readonly ProbeConfig[];
   readonly telemetry: { readonly prometheus: { readonly address: IpAddress; readonly port: number } | undefined };
   readonly crypto: { readonly provider: 'node' | 'noble' };
   /** `debug.export_keys`: a directory for Wireshark key tables; the daemon also wants `--allow-key-export`. */
   readonly debug: { readonly exportKeysDir: string | undefined };
+}
+
+/** How prefixes that several tunnels lead to share them. */
+export interface EcmpConfig {
+  /** A tunnel that returns takes over only what pauses. */
+  readonly resilient: boolean;
+  readonly idleMs: number;
+  /** Undefined: live flows never move. */
+  readonly rebalanceMs: number | undefined;
 }
 
 export interface ConnectorConfig {
@@ -136,13 +146,59 @@ export interface LinkConfig {
     readonly zonePeerIp: IpAddress | undefined;
     readonly asn: number;
     readonly holdMs: number;
-    readonly maxPrefixes: number;
+    readonly minHoldMs: number;
+    readonly prefixLimit: {
+      readonly prefixes: number;
+      readonly beyond: 'warn' | 'restart' | 'down';
+      readonly restartAfterMs: number;
+    };
+    /** Undefined: whatever no guard stops is accepted. */
+    readonly importRules: readonly ImportRuleConfig[] | undefined;
+    /** Undefined: every exported network is announced as it is. */
+    readonly exportRules: readonly ExportRuleConfig[] | undefined;
     /** Whether the BGP speaker is asked several times a second if it is there. */
     readonly echo: boolean;
+    /** Waits for the peer to connect. */
+    readonly passive: boolean;
+    /** RFC 5082: the peer is so many hops away; 1 is the next one. */
+    readonly ttlSecurityHops: number | undefined;
     readonly exportNetworks: readonly string[];
   };
   /** Only with `manage: manual`. */
   readonly peers: readonly PeerConfig[];
+}
+
+export interface PrefixRangeConfig {
+  readonly prefix: Prefix;
+  readonly ge: number;
+  readonly le: number;
+}
+
+/** What is given must fit, of a list one member. */
+export interface ImportRuleConfig {
+  readonly prefixes: readonly PrefixRangeConfig[] | undefined;
+  readonly asPath:
+    | {
+        readonly contains: number | undefined;
+        readonly origin: number | undefined;
+        readonly longest: number | undefined;
+      }
+    | undefined;
+  readonly communities: readonly number[] | undefined;
+  readonly largeCommunities: readonly (readonly [number, number, number])[] | undefined;
+  readonly accept: boolean;
+  readonly set: { readonly preference: number | undefined; readonly med: number | undefined };
+}
+
+export interface ExportRuleConfig {
+  readonly prefixes: readonly PrefixRangeConfig[] | undefined;
+  readonly accept: boolean;
+  readonly set: {
+    readonly prepend: number | undefined;
+    readonly med: number | undefined;
+    readonly communities: readonly number[] | undefined;
+    readonly largeCommunities: readonly (readonly [number, number, number])[] | undefined;
+  };
 }
 
 export interface PeerConfig {
@@ -151,6 +207,8 @@ export interface PeerConfig {
   readonly asn: number;
   readonly bgpIp: IpAddress;
   readonly pskFile: string;
+  /** TCP-MD5 (RFC 2385). */
+  readonly bgpPasswordFile: string | undefined;
 }
 
 export interface PolicyConfig {

@@ -16,9 +16,11 @@ export interface Wanted {
  */
 export function deadNexthops(state: KernelState, { objects }: Wanted): KernelChange[] {
   const target = byIdentity(objects);
-  return state.objects
-    .filter((object) => isDead(object, target.get(identity(object))))
-    .map((object) => ({ op: 'delete', object }));
+  const dead = state.objects.filter((object) => isDead(object, target.get(identity(object))));
+  // a group would go with the last of its members
+  const isGroup = ({ kind }: FixedObject): boolean => kind === 'nexthop-group';
+  const ordered = [...dead.filter(isGroup), ...dead.filter((object) => !isGroup(object))];
+  return ordered.map((object) => ({ op: 'delete', object }));
 }
 
 /**
@@ -61,10 +63,11 @@ function bottomUp(objects: readonly FixedObject[]): FixedObject[] {
   return [...BELOW_ROUTES, 'rule'].flatMap((kind) => objects.filter((object) => object.kind === kind));
 }
 
-/** A nexthop nobody wants, or an id that changes between nexthop and group, which the kernel refuses to replace. */
+/** A nexthop nobody wants, or an id that becomes what the kernel refuses to replace it by: of another kind or other buckets. */
 function isDead(object: FixedObject, wanted: FixedObject | undefined): boolean {
   if (object.kind === 'nexthop') return wanted?.kind !== 'nexthop';
-  return object.kind === 'nexthop-group' && wanted?.kind === 'nexthop';
+  if (object.kind !== 'nexthop-group' || wanted === undefined) return false;
+  return wanted.kind !== 'nexthop-group' || wanted.resilience?.buckets !== object.resilience?.buckets;
 }
 
 const isRule = ({ kind }: FixedObject): boolean => kind === 'rule';

@@ -1,5 +1,5 @@
 import { formatIp, formatPrefix, prefixOfKey } from '../lib/ip.ts';
-import { type KernelObject, MAIN_TABLE } from './types.ts';
+import { type GroupMember, type KernelObject, MAIN_TABLE, type Resilience } from './types.ts';
 
 /** Name of an interface by its index; for text only. */
 export type InterfaceNames = (interfaceIndex: number) => string;
@@ -13,7 +13,7 @@ export function formatObject(object: KernelObject, names: InterfaceNames = byInd
     case 'nexthop':
       return `nexthop id ${object.id} dev ${names(object.interfaceIndex)}`;
     case 'nexthop-group':
-      return `nexthop id ${object.id} group ${object.members.join('/')}`;
+      return `nexthop id ${object.id} group ${object.members.map(formatMember).join('/')}${formatResilience(object.resilience)}`;
     case 'route': {
       const source = object.source === undefined ? '' : ` src ${formatIp(object.source)}`;
       const target = object.nexthop === 'blackhole' ? 'blackhole' : `nhid ${object.nexthop}`;
@@ -38,6 +38,14 @@ export function identity(object: KernelObject): string {
     default:
       return formatObject(object);
   }
+}
+
+const formatMember = ({ id, weight }: GroupMember): string => (weight === 1 ? `${id}` : `${id},${weight}`);
+
+function formatResilience(resilience: Resilience | undefined): string {
+  if (resilience === undefined) return '';
+  const { buckets, idleMs, rebalanceMs } = resilience;
+  return ` type resilient buckets ${buckets} idle_timer ${idleMs / 1000} unbalanced_timer ${rebalanceMs / 1000}`;
 }
 
 function formatRule(rule: Extract<KernelObject, { kind: 'rule' }>): string {

@@ -105,8 +105,8 @@ export class KernelState {
   #dropNexthop(id: number): void {
     const gone = new Set([id]);
     for (const [key, object] of this.#objects) {
-      if (object.kind !== 'nexthop-group' || !object.members.includes(id)) continue;
-      const members = object.members.filter((member) => member !== id);
+      if (object.kind !== 'nexthop-group' || !object.members.some((member) => member.id === id)) continue;
+      const members = object.members.filter((member) => member.id !== id);
       if (members.length > 0) this.#objects.set(key, { ...object, members });
       else {
         this.#objects.delete(key);

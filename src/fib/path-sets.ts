@@ -1,5 +1,5 @@
 import { equalIp, type IpAddress } from '../lib/ip.ts';
-import type { FibTunnel, Of, Target } from './types.ts';
+import type { FibTunnel, Of, Resilience, Target } from './types.ts';
 import { NEXTHOP_ID } from './types.ts';
 
 const MAX_TUNNELS = NEXTHOP_ID.everywhere - NEXTHOP_ID.own;
@@ -49,31 +49,83 @@ export class PathSets {
     return count;
   }
 
-  /** The group of each set that has routes and two or more known tunnels. `moved`: a set leads elsewhere than before. */
-  resolve(paths: Paths, addresses: readonly Of<'address'>[]): { groups: Of<'nexthop-group'>[]; moved: boolean } {
+  /**
+   * The group of each set that has routes and two or more known tunnels, and the nexthops that only groups need. `moved`: a
+   * set leads elsewhere than before.
+   */
+  resolve(paths: Paths, addresses: readonly Of<'address'>[], spread: Spread): Resolved {
     const used = [...this.#sets.values()].filter((set) => set.routes > 0);
     const sets = used.map((set) => ({ set, tunnels: tunnelsOf(set.via, paths) }));
     const groupIds = allocateGroupIds(sets.map(({ tunnels }) => tunnels));
     const groups = new Map<number, Of<'nexthop-group'>>();
+    const standIns = new Map<number, Of<'nexthop'>>();
     let moved = false;
     for (const { set, tunnels } of sets) {
       const [first] = tunnels;
-      const members = tunnels.filter(isUsable).map(learnedNexthopId);
+      const used = inUse(tunnels);
       const id = groupIds.get(maskOf(tunnels));
-      const usable = first !== undefined && members.length > 0;
-      if (usable && id !== undefined) groups.set(id, { kind: 'nexthop-group', id, members });
+      const usable = first !== undefined && used.length > 0;
+      if (usable && id !== undefined) groups.set(id, groupOf(id, used, spread, standIns));
       const nexthop = first === undefined ? undefined : (id ?? learnedNexthopId(first));
       const target = usable && nexthop !== undefined ? { nexthop, source: sourceFor(first, addresses) } : undefined;
       if (sameTarget(target, set.target)) continue;
       set.target = target;
       moved = true;
     }
-    return { groups: [...groups.values()], moved };
+    return { groups: [...groups.values()], standIns: [...standIns.values()], moved };
   }
+}
+
+/** How groups spread flows over their members. */
+export interface Spread {
+  /** Undefined: by hash alone. */
+  readonly resilience: Resilience | undefined;
+  readonly wideWeights: boolean;
+}
+
+export interface Resolved {
+  readonly groups: readonly Of<'nexthop-group'>[];
+  readonly standIns: readonly Of<'nexthop'>[];
+  readonly moved: boolean;
+}
+
+/** So many times the weight of its stand-in that this one gets none of the buckets, or hardly any. */
+const LONE_WEIGHT = { wide: 65_535, narrow: 256 } as const;
+
+/**
+ * The kernel notes which buckets are in use only while a group has two members. So a tunnel that is alone in a resilient one
+ * stands beside itself, or all of its flows would count as idle when another tunnel returns, and move.
+ */
+function groupOf(
+  id: number,
+  used: readonly Path[],
+  { resilience, wideWeights }: Spread,
+  standIns: Map<number, Of<'nexthop'>>,
+): Of<'nexthop-group'> {
+  const [lone, ...others] = used;
+  if (lone === undefined || others.length > 0 || resilience === undefined) {
+    const members = used.map((path) => ({ id: learnedNexthopId(path), weight: 1 }));
+    return { kind: 'nexthop-group', id, members, resilience };
+  }
+  const standIn = NEXTHOP_ID.standIn + lone.position;
+  standIns.set(standIn, { kind: 'nexthop', id: standIn, interfaceIndex: lone.tunnel.interfaceIndex });
+  const weight = wideWeights ? LONE_WEIGHT.wide : LONE_WEIGHT.narrow;
+  const members = [
+    { id: standIn, weight: 1 },
+    { id: learnedNexthopId(lone), weight },
+  ];
+  return { kind: 'nexthop-group', id, members, resilience };
 }
 
 /** Learned routes may lead there. */
 export const isUsable = ({ tunnel }: Path): boolean => tunnel.up && tunnel.learns;
+
+/** Of the tunnels of one set, those that its packets take. */
+export function inUse(tunnels: readonly Path[]): readonly Path[] {
+  const usable = tunnels.filter(isUsable);
+  const settled = usable.filter(({ tunnel }) => !tunnel.returning);
+  return settled.length > 0 ? settled : usable;
+}
 
 export function sameTarget(a: Target | undefined, b: Target | undefined): boolean {
   if (a === b) return true;
@@ -84,7 +136,7 @@ export function sameTarget(a: Target | undefined, b: Target | undefined): boolea
 
 export const ownNexthopId = (path: Path): number => NEXTHOP_ID.own + path.position;
 /** The way to a tunnel's BGP speakers, not that of learned routes. */
-export const isOwnNexthop = (id: number): boolean => id < NEXTHOP_ID.everywhere;
+export const isOwnNexthop = (id: number): boolean => id >= NEXTHOP_ID.own && id < NEXTHOP_ID.everywhere;
 export const learnedNexthopId = (path: Path): number => NEXTHOP_ID.learned + path.position;
 
 /** The known tunnels of `via` in the order of their positions, up or not. */

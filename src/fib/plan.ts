@@ -1,6 +1,7 @@
 import { hostPrefix, type IpAddress, type Prefix, type PrefixKey, prefixKey } from '../lib/ip.ts';
 import { identity } from './format.ts';
 import {
+  inUse,
   isUsable,
   learnedNexthopId,
   ownNexthopId,
@@ -13,13 +14,13 @@ import {
   sourceFor,
 } from './path-sets.ts';
 import { rules } from './rules.ts';
-import type { FibBase, FixedObject, Of, Target } from './types.ts';
+import type { FibBase, FixedObject, KernelAbilities, Of, Target } from './types.ts';
 import { NEXTHOP_ID, TABLE } from './types.ts';
 
 /** `lo` has index 1 in every network namespace. */
 const LOOPBACK_INDEX = 1;
 const BLACKHOLE: Target = { nexthop: 'blackhole', source: undefined };
-const NOBODY: FibBase = { bgpLocalAddresses: [], tunnels: [], statics: [], permits: [] };
+const NOBODY: FibBase = { bgpLocalAddresses: [], tunnels: [], statics: [], permits: [], resilience: undefined };
 
 /** One learned prefix; prefixes with the same paths share it. */
 interface Learned {
@@ -92,12 +93,16 @@ export class FibPlan {
    * The objects beside the routes, bottom up, and what `target` says from now on. Tunnels of the interfaces `unusable`
    * count as down. `moved`: routes lead elsewhere that nobody told of.
    */
-  resolve(unusable: ReadonlySet<number>): { readonly objects: FixedObject[]; readonly moved: boolean } {
+  resolve(
+    unusable: ReadonlySet<number>,
+    { resilientGroups, wideWeights }: KernelAbilities = { resilientGroups: true, wideWeights: true },
+  ): { readonly objects: FixedObject[]; readonly moved: boolean } {
     const paths = pathsOf(
       this.#base.tunnels.map((tunnel) => (unusable.has(tunnel.interfaceIndex) ? { ...tunnel, up: false } : tunnel)),
     );
     const addresses = localAddresses(this.#base, paths);
-    const { groups, moved } = this.#sets.resolve(paths, addresses);
+    const resilience = resilientGroups ? this.#base.resilience : undefined;
+    const { groups, standIns, moved } = this.#sets.resolve(paths, addresses, { resilience, wideWeights });
     const statics = this.#base.statics.filter(isV4Prefix);
     const everywhere = everywhereTarget(statics.length === 0 ? new Map() : paths, addresses);
     const fixed = new Map([
@@ -106,7 +111,7 @@ export class FibPlan {
     ]);
     const changed = [...fixed, ...this.#fixed].some(([key]) => !sameTarget(fixed.get(key), this.#fixed.get(key)));
     this.#fixed = fixed;
-    const nexthops = [...nexthopsOf(paths), ...everywhere.groups, ...groups];
+    const nexthops = [...nexthopsOf(paths), ...standIns, ...everywhere.groups, ...groups];
     return { objects: unique([...addresses, ...nexthops, ...rules(this.#base)]), moved: moved || changed };
   }
 
@@ -119,8 +124,10 @@ export class FibPlan {
   /** Where packets to a learned prefix go now: tunnels that are up, or `blackhole`; empty: nowhere of ours. */
   ways(key: PrefixKey): string[] {
     const { paths, announced = false } = this.#learned.get(key) ?? {};
-    const up = this.#base.tunnels.filter((tunnel) => tunnel.up && tunnel.learns).map((tunnel) => tunnel.interface);
-    const ways = (paths?.via ?? []).filter((name) => up.includes(name));
+    const known = pathsOf(this.#base.tunnels);
+    const ways = inUse((paths?.via ?? []).flatMap((name) => known.get(name) ?? [])).map(
+      (path) => path.tunnel.interface,
+    );
     return ways.length === 0 && this.#closed && announced ? ['blackhole'] : ways;
   }
 
@@ -174,7 +181,8 @@ function everywhereTarget(paths: Paths, addresses: readonly Of<'address'>[]) {
   const group: Of<'nexthop-group'> = {
     kind: 'nexthop-group',
     id: NEXTHOP_ID.everywhere,
-    members: up.map(ownNexthopId),
+    members: up.map((path) => ({ id: ownNexthopId(path), weight: 1 })),
+    resilience: undefined,
   };
   return { groups: [group], target: { nexthop: group.id, source: sourceFor(first, addresses) } };
 }

@@ -1,5 +1,5 @@
 import { formatObject, type InterfaceNames } from './format.ts';
-import type { KernelChange } from './types.ts';
+import type { KernelAbilities, KernelChange } from './types.ts';
 
 /** The kernel's no to one request. */
 export interface Refusal {
@@ -21,6 +21,23 @@ export interface FibProblem {
 export function isHarmless({ op }: KernelChange, { code }: Refusal): boolean {
   // What we meant to delete went by itself: with its device, or with a nexthop.
   return op === 'delete' && ['ENOENT', 'ESRCH', 'EADDRNOTAVAIL', 'ENODEV'].includes(code);
+}
+
+export interface RefusedChange {
+  readonly change: KernelChange;
+  readonly refusal: Refusal;
+}
+
+/** What older kernels say to groups, and what they lack then. */
+const MISSING = new Map<string, keyof KernelAbilities>([
+  ['Unknown attribute type', 'resilientGroups'],
+  ['Invalid group type', 'resilientGroups'],
+  ['Reserved fields in nexthop_grp must be 0', 'wideWeights'],
+]);
+
+/** The ability that a refused group shows this kernel not to have. */
+export function missingAbility({ change: { object }, refusal }: RefusedChange): keyof KernelAbilities | undefined {
+  return object.kind === 'nexthop-group' ? MISSING.get(refusal.detail) : undefined;
 }
 
 export function describeRefusal(change: KernelChange, refusal: Refusal, names: InterfaceNames): FibProblem {

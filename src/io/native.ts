@@ -74,6 +74,10 @@ export interface NativeTcpOptions extends NativeSocketOptions {
   readonly userTimeoutMs?: number;
   /** IP_TOS octet; 0xc0 = CS6, network control. */
   readonly tos?: number;
+  /** IP_MINTTL / IPV6_MINHOPCOUNT, 1 to 255. */
+  readonly minTtl?: number;
+  /** TCP_MD5SIG: `peer` of 4 or 16 octets, `key` of 1 to 80. */
+  readonly md5?: readonly { readonly peer: Uint8Array; readonly key: Uint8Array }[];
 }
 
 /** Segmentation and joining of TCP and UDP by the TUN device; trains of UDP datagrams sent and received. */

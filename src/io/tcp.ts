@@ -19,12 +19,18 @@ export interface TcpOptions {
   readonly userTimeoutMs?: number | undefined;
   /** IP_TOS octet; 0xc0 = CS6, network control. */
   readonly tos?: number | undefined;
+  /** IP_MINTTL: what has come further is dropped (RFC 5082). */
+  readonly minTtl?: number | undefined;
+  /** TCP_MD5SIG: segments from and to these peers are signed (RFC 2385); a key has 1 to 80 octets. */
+  readonly md5?: readonly { readonly peer: IpAddress; readonly key: Uint8Array }[] | undefined;
 }
 
 export interface TcpHandlers {
   readonly onConnected: () => void;
   /** `bytes` is the receiver's to keep. */
   readonly onData: (bytes: Uint8Array) => void;
+  /** Everything that was written has gone to the kernel. */
+  readonly onSent?: () => void;
   /** Comes once, also when the connection was never made. Nothing comes afterwards. */
   readonly onClosed: (reason: string) => void;
 }
@@ -77,6 +83,7 @@ export async function listenTcp(
     const held: { handlers?: Omit<TcpHandlers, 'onConnected'> } = {};
     const connection = wire(socket, {
       onData: (bytes) => held.handlers?.onData(bytes),
+      onSent: () => held.handlers?.onSent?.(),
       onClosed: (reason) => held.handlers?.onClosed(reason),
     });
     const handlers = from === undefined ? undefined : accept(connection, from);
@@ -127,7 +134,9 @@ function wire(socket: Socket, handlers: Omit<TcpHandlers, 'onConnected'>): TcpCo
   return {
     write(bytes) {
       if (!open || socket.destroyed || socket.writableEnded) return;
-      socket.write(bytes);
+      socket.write(bytes, () => {
+        if (open && socket.writableLength === 0) handlers.onSent?.();
+      });
       if (socket.writableLength > MAX_UNSENT_OCTETS) {
         socket.destroy(new Error(`the peer left ${socket.writableLength} octets unread`));
       }
@@ -152,7 +161,7 @@ function takeTurns(socket: Socket): void {
 }
 
 function nativeOptions(options: TcpOptions): NativeTcpOptions {
-  const { localAddress, device, mark, ttl, maxSegment, userTimeoutMs, tos } = options;
+  const { localAddress, device, mark, ttl, maxSegment, userTimeoutMs, tos, minTtl, md5 } = options;
   return {
     ...(localAddress === undefined ? {} : { localAddress: localAddress.bytes }),
     ...(device === undefined ? {} : { device }),
@@ -161,6 +170,8 @@ function nativeOptions(options: TcpOptions): NativeTcpOptions {
     ...(maxSegment === undefined ? {} : { maxSegment }),
     ...(userTimeoutMs === undefined ? {} : { userTimeoutMs }),
     ...(tos === undefined ? {} : { tos }),
+    ...(minTtl === undefined ? {} : { minTtl }),
+    ...(md5 === undefined ? {} : { md5: md5.map(({ peer, key }) => ({ peer: peer.bytes, key })) }),
   };
 }
 

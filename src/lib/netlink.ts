@@ -54,6 +54,7 @@ export const host32 = (value: number): number =>
 const ATTRIBUTE_HEADER = 4;
 /** NLA_F_NESTED and NLA_F_NET_BYTEORDER share the field with the type. */
 const TYPE_MASK = 0x3fff;
+const NESTED = 0x8000;
 
 /** The attributes of one message by type; the first of a type counts. Accessors give undefined when it is absent. */
 export class Attributes {
@@ -120,10 +121,22 @@ export function writeU8(w: Writer, type: number, value: number): void {
   writeAttribute(w, type, Uint8Array.of(value));
 }
 
+export function writeU16(w: Writer, type: number, value: number): void {
+  w.u16(host16(ATTRIBUTE_HEADER + 2))
+    .u16(host16(type))
+    .u16(host16(value))
+    .zeros(2);
+}
+
 export function writeU32(w: Writer, type: number, value: number): void {
   w.u16(host16(ATTRIBUTE_HEADER + 4))
     .u16(host16(type))
     .u32(host32(value));
+}
+
+/** `value` is itself a row of attributes. */
+export function writeNested(w: Writer, type: number, value: Uint8Array): void {
+  writeAttribute(w, NESTED | type, value);
 }
 
 /** Text with its terminating NUL. */

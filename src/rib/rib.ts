@@ -23,6 +23,8 @@ interface Peer {
   accepted: number;
   /** Accepted ones of earlier sessions that nobody took back. */
   remembered: number;
+  /** Expected back: what is remembered of it keeps its place among equal paths. */
+  away: boolean;
 }
 
 /** Everything about one prefix. */
@@ -36,6 +38,7 @@ interface Slot<Attributes> {
 }
 
 const NOTHING: Selection = { multipath: [], losers: [] };
+const NO_PATHS: readonly RibPath[] = [];
 
 /**
  * The routing information base of RFC 4271 §3.2: what each peer has said and not taken back (Adj-RIB-In, with what policy
@@ -56,6 +59,7 @@ export class Rib<Attributes> {
   #ownerless = 0;
   /** The last choice: neighbours in a table mostly come from the same UPDATEs. */
   #last: { readonly paths: readonly RibPath[]; readonly selection: Selection } = { paths: [], selection: NOTHING };
+  #lastAwaited: Awaited = { multipath: NO_PATHS, candidates: NO_PATHS, awaited: NO_PATHS };
 
   /** `maxPrefixes`: the most that one session may announce. */
   addPeer(key: string, maxPrefixes: number): void {
@@ -63,7 +67,7 @@ export class Rib<Attributes> {
     let index = 0;
     while (taken.has(index)) index++;
     this.#places = Math.max(this.#places, index + 1);
-    const none = { received: 0, accepted: 0, remembered: 0 };
+    const none = { received: 0, accepted: 0, remembered: 0, away: false };
     this.#peers.set(key, { index, maxPrefixes, session: 0, liveFrom: 0, complete: false, ...none });
   }
 
@@ -164,6 +168,26 @@ export class Rib<Attributes> {
     peer.liveFrom = peer.session;
   }
 
+  /** Whether anything of earlier sessions is remembered. */
+  remembers(key: string): boolean {
+    return (this.#peers.get(key)?.remembered ?? 0) > 0;
+  }
+
+  /**
+   * A peer that is away is expected back, with the same table: see `PrefixChange.awaited`. One that is not counts by what it
+   * says now.
+   */
+  setAway(key: string, away: boolean): void {
+    const peer = this.#peers.get(key);
+    if (peer === undefined || peer.away === away) return;
+    peer.away = away;
+    if (peer.remembered === 0) return;
+    for (const [key, slot] of this.#slots) {
+      const held = slot.held[peer.index];
+      if (held !== undefined && !isLive(peer, held)) this.#touch(key, slot);
+    }
+  }
+
   /** What a peer has announced, stale routes included, in the order of prefixes; undefined: no such peer. */
   received(key: string): ReceivedRoute<Attributes>[] | undefined {
     const peer = this.#peers.get(key);
@@ -217,7 +241,8 @@ export class Rib<Attributes> {
       if (slot === undefined) continue;
       slot.changed = false;
       const announced = slot.ownerless || slot.held.some((held) => held?.path !== undefined);
-      visit({ key, multipath: this.#select(slot).multipath, announced });
+      const { multipath } = this.#select(slot);
+      visit({ key, multipath, awaited: this.#awaited(slot, multipath), announced });
       if (!announced && slot.held.every((held) => held === undefined)) this.#slots.delete(key);
     }
   }
@@ -282,12 +307,45 @@ export class Rib<Attributes> {
     }
     if (paths.length === 0) return NOTHING;
     const { paths: last } = this.#last;
-    if (paths.length !== last.length || !paths.every((path, i) => path === last[i])) {
+    if (!sameMembers(paths, last)) {
       this.#last = { paths, selection: selectPaths(paths) };
     }
     return this.#last.selection;
   }
+
+  /** What peers that are away had announced, as good as the paths in use. */
+  #awaited(slot: Slot<Attributes>, multipath: readonly RibPath[]): readonly RibPath[] {
+    if (multipath.length === 0) return NO_PATHS;
+    const candidates: RibPath[] = [];
+    for (const peer of this.#peers.values()) {
+      const held = peer.away ? slot.held[peer.index] : undefined;
+      if (held?.path !== undefined && !isLive(peer, held)) candidates.push(held.path);
+    }
+    if (candidates.length === 0) return NO_PATHS;
+    const last = this.#lastAwaited;
+    if (!sameMembers(last.multipath, multipath) || !sameMembers(last.candidates, candidates)) {
+      this.#lastAwaited = { multipath, candidates, awaited: equalsOf(multipath, candidates) };
+    }
+    return this.#lastAwaited.awaited;
+  }
 }
+
+interface Awaited {
+  readonly multipath: readonly RibPath[];
+  readonly candidates: readonly RibPath[];
+  readonly awaited: readonly RibPath[];
+}
+
+/** Those of `candidates` that would be used beside all of `multipath`. */
+function equalsOf(multipath: readonly RibPath[], candidates: readonly RibPath[]): readonly RibPath[] {
+  const { multipath: together } = selectPaths([...multipath, ...candidates]);
+  return multipath.every((path) => together.includes(path))
+    ? candidates.filter((path) => together.includes(path))
+    : NO_PATHS;
+}
+
+const sameMembers = (a: readonly RibPath[], b: readonly RibPath[]): boolean =>
+  a.length === b.length && a.every((path, i) => path === b[i]);
 
 function widened<T>(places: readonly (T | undefined)[], length: number): (T | undefined)[] {
   return Array.from({ length }, (_, i) => places[i]);

@@ -36,6 +36,11 @@ export interface PrefixChange {
   readonly key: PrefixKey;
   /** Best first; empty: there is no path. */
   readonly multipath: readonly RibPath[];
+  /**
+   * Paths that would be used beside these, of peers that are away: what spreads over `multipath` may keep their places, so that
+   * their return moves nothing.
+   */
+  readonly awaited: readonly RibPath[];
   /** Some peer has announced it, in this session or an earlier one, and nobody took it back. */
   readonly announced: boolean;
 }

@@ -132,7 +132,7 @@ function sourceFiles(folder: string): string[] {
 
 function importsOf(file: string): string[] {
   const text = withoutComments(readFileSync(file, 'utf8'));
-  return [...text.matchAll(/(?:\bfrom\s|\bimport\b\s*\(?)\s*'([^']+)'/g)].map((match) => match[1] ?? '');
+  return [...text.matchAll(/(?:\bfrom\s|(?<!')\bimport\b\s*\(?)\s*'([^']+)'/g)].map((match) => match[1] ?? '');
 }
 
 const withoutComments = (text: string): string =>

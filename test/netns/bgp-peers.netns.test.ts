@@ -30,8 +30,10 @@ const CONFIG: BgpConfig = {
   routerId: ip(CPE.address),
   holdTimeSec: 180,
   passive: false,
+  signed: false,
   role: 'customer',
-  maxPrefixes: 1000,
+  prefixLimit: { prefixes: 1000, beyond: 'restart', restartAfterMs: 900_000 },
+  minHoldTimeSec: 3,
 };
 
 beforeAll(async () => {

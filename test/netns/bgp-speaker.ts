@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import { BgpSession } from '../../src/bgp/index.ts';
+import { BgpSession, exportRoutes } from '../../src/bgp/index.ts';
 import type { BgpConfig, BgpInput, BgpOutput, BgpRoute, BgpView } from '../../src/bgp/types.ts';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
 import { formatIp, formatPrefix, type Prefix } from '../../src/lib/ip.ts';
@@ -41,7 +41,7 @@ export class BgpSpeaker {
     const speaker = new BgpSpeaker(namespace, config);
     await once(speaker.#lines, 'line'); // listening
     speaker.#lines.on('line', (line) => speaker.#onEvent(JSON.parse(line)));
-    speaker.feed({ kind: 'advertise', prefixes: networks });
+    speaker.feed({ kind: 'advertise', routes: exportRoutes(networks) });
     speaker.feed({ kind: 'start' });
     return speaker;
   }
@@ -90,7 +90,9 @@ export class BgpSpeaker {
         break;
       case 'send':
         this.#order({ op: 'write', id: output.connection, hex: toHex(output.bytes) });
+        this.#session.handle({ kind: 'sent', connection: output.connection }, now());
         break;
+      case 'abort':
       case 'close':
         this.#order({ op: 'end', id: output.connection });
         break;

@@ -13,6 +13,8 @@ export interface BirdOptions {
   /** Announced to the branch. */
   readonly prefixes?: readonly string[];
   readonly keepaliveSec?: number;
+  /** More settings of the session, such as `passive off;`; of two for the same the last counts. */
+  readonly session?: string;
 }
 
 /** `birdc show protocols all` of the session to the branch. */
@@ -114,7 +116,7 @@ export class Bird {
 function zoneConfig(
   zone: Zone,
   directory: string,
-  { branchAsn, prefixes = MICROSOFT_PREFIXES, keepaliveSec = 60 }: BirdOptions,
+  { branchAsn, prefixes = MICROSOFT_PREFIXES, keepaliveSec = 60, session = '' }: BirdOptions,
 ): string {
   return `
 log "${directory}/bird.log" all;
@@ -139,6 +141,7 @@ protocol bgp branch {
   passive on;
   hold time 180;
   keepalive time ${keepaliveSec};
+  ${session}
   ipv4 { import all; export where proto = "microsoft"; next hop self; };
 }
 `;

@@ -11,6 +11,8 @@ export interface BranchOptions {
   readonly ike?: Readonly<Record<string, unknown>>;
   readonly ipsec?: Readonly<Record<string, unknown>>;
   readonly bgp?: Readonly<Record<string, unknown>>;
+  /** Keys of each far end that is written down by hand. */
+  readonly peer?: Readonly<Record<string, unknown>>;
   /** Top-level keys, laid over the rest. */
   readonly top?: Readonly<Record<string, unknown>>;
 }
@@ -29,6 +31,7 @@ export async function manualBranch(
     asn: MICROSOFT_ASN,
     bgp_ip: bgp,
     psk_file: pskFile,
+    ...options.peer,
   }));
   return branch(topology, zones, { remote_network: { manage: 'manual' } }, { peers }, options);
 }

@@ -13,13 +13,17 @@ export class Capture {
     this.#process = process;
   }
 
-  static async start(topology: Topology, namespace: string, device: string): Promise<Capture> {
+  /** `octets` of each packet; where only headers matter, few leave room for bursts: the buffer holds so many whole packets. */
+  static async start(topology: Topology, namespace: string, device: string, octets?: number): Promise<Capture> {
     const file = join(topology.directory, `${namespace}-${device}.pcap`);
     // Without -Z root tcpdump gives up the right to write into the topology's folder; without immediate mode it
     // loses, when it stops, what the kernel still holds back.
     const process = topology.start(
       'tcpdump',
-      ['-Z', 'root', '-U', '--immediate-mode', '-n', '-i', device, '-w', file],
+      [
+        ...['-Z', 'root', '-U', '--immediate-mode', '-n', '-i', device, '-w', file],
+        ...(octets === undefined ? [] : ['-s', String(octets)]),
+      ],
       { namespace },
     );
     await eventually('tcpdump listens', 5_000, () => process.lines.some((line) => line.includes('listening on')));

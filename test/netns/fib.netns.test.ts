@@ -42,7 +42,7 @@ const HEALTHY = {
     'id 76901 dev tw1',
     'id 77000 dev tw0',
     'id 77001 dev tw1',
-    'id 77103 group 77000/77001',
+    'id 77103 group 77000/77001 resilient 1024',
   ],
   routes: [
     '169.254.21.2 nhid 76900 src 169.254.21.1',
@@ -54,6 +54,9 @@ const HEALTHY = {
   closed: ['blackhole 20.20.32.0/19', 'blackhole 40.96.0.0/13', 'blackhole 52.96.0.0/14'],
   rules: PERMIT_RULES,
 };
+
+/** The group while only tw0 is up. */
+const ALONE = 'id 77103 group 76800/77000 resilient 1024';
 
 let driver: Driver;
 let before: string;
@@ -104,13 +107,15 @@ describe('the FIB in a real kernel', () => {
 
   it('moves everything off a dead tunnel in one go and back in three kinds of change', async () => {
     await driver.ask(BOTH);
-    expect(await driver.ask({ ...BOTH, up: ['tw0'], down: ['tw1'] })).toEqual({ changed: 2, problems: [] });
+    // both nexthops of tw1, and the stand-in of tw0 in the group
+    expect(await driver.ask({ ...BOTH, up: ['tw0'], down: ['tw1'] })).toEqual({ changed: 4, problems: [] });
     expect(await kernel()).toEqual({
       ...HEALTHY,
-      nexthops: ['id 76900 dev tw0', 'id 77000 dev tw0', 'id 77103 group 77000'],
+      nexthops: ['id 76800 dev tw0', 'id 76900 dev tw0', 'id 77000 dev tw0', ALONE],
       routes: HEALTHY.routes.filter((line) => !/76901|77001/.test(line)),
     });
-    expect(await driver.ask(BOTH)).toEqual({ changed: 5, problems: [] }); // two nexthops, group, and the two routes of tw1 alone
+    // the stand-in, two nexthops, the group, and the two routes of tw1 alone
+    expect(await driver.ask(BOTH)).toEqual({ changed: 6, problems: [] });
     expect(await kernel()).toEqual(HEALTHY);
   });
 
@@ -127,9 +132,7 @@ describe('the FIB in a real kernel', () => {
   it('notices carrier loss, which takes nexthops along without a word', async () => {
     await driver.ask(BOTH);
     await ip('link set p1 down');
-    await eventually('tw1 is out of the group', 5_000, async () =>
-      (await kernel()).nexthops.includes('id 77103 group 77000'),
-    );
+    await eventually('tw1 is out of the group', 5_000, async () => (await kernel()).nexthops.includes(ALONE));
     await ip('link set p1 up');
     await eventually('tw1 is back', 5_000, async () => isEqual(await kernel(), HEALTHY));
   });
@@ -200,7 +203,7 @@ describe('the FIB in a real kernel', () => {
     expect(await routeCount()).toBe(total + 1); // and the foreign one
 
     const failover = (await driver.ask({ ...all, up: ['tw0'], down: ['tw1'] })) as { changed: number };
-    expect(failover.changed).toBe(2);
+    expect(failover.changed).toBe(4); // two nexthops; a stand-in, and the group that gets it
     expect(await routeCount()).toBe(total + 1 - 2); // tw1's speaker, and the prefix it had alone
 
     await driver.ask(all);
@@ -260,6 +263,8 @@ interface ShownNexthop {
   readonly id: number;
   readonly dev?: string;
   readonly group?: readonly { readonly id: number }[];
+  readonly type?: string;
+  readonly resilient_args?: { readonly buckets: number };
 }
 
 /** What `ip` shows of protocol 77, as lines. */
@@ -270,8 +275,10 @@ async function kernel(): Promise<typeof HEALTHY> {
   const nexthops: ShownNexthop[] = JSON.parse((await ip('-j nexthop show proto 77')) || '[]');
   return {
     addresses: [...shown.matchAll(/^\d+: (\S+)/gm)].map(([, device]) => `169.254.21.1 ${device}`),
-    nexthops: nexthops.map(({ id, dev, group }) =>
-      group === undefined ? `id ${id} dev ${dev}` : `id ${id} group ${group.map((member) => member.id).join('/')}`,
+    nexthops: nexthops.map(({ id, dev, group, type, resilient_args }) =>
+      group === undefined
+        ? `id ${id} dev ${dev}`
+        : `id ${id} group ${group.map((member) => member.id).join('/')} ${type} ${resilient_args?.buckets}`,
     ),
     routes: routes.map(({ dst, nhid, prefsrc }) => `${dst} nhid ${nhid} src ${prefsrc}`).sort(),
     closed: closed.map(({ type, dst }) => `${type} ${dst}`).sort(),

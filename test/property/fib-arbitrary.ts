@@ -22,6 +22,7 @@ export const fibInputArb: fc.Arbitrary<FibInput> = fc.record({
       interfaceIndex: fc.integer({ min: 2, max: 5 }),
       up: fc.boolean(),
       learns: fc.boolean(),
+      returning: fc.boolean(),
       bgpPeers: fc.array(localArb(), { maxLength: 2 }),
     }),
     { maxLength: TUNNELS, selector: (tunnel) => tunnel.interface },
@@ -39,6 +40,11 @@ export const fibInputArb: fc.Arbitrary<FibInput> = fc.record({
       use: fc.constantFrom('tunnels-only' as const, 'tunnels-first' as const, 'wan' as const),
     }),
     { maxLength: 5 },
+  ),
+  resilience: fc.constantFrom(
+    undefined,
+    { buckets: 64, idleMs: 60_000, rebalanceMs: 0 },
+    { buckets: 1_024, idleMs: 1_000, rebalanceMs: 300_000 },
   ),
 });
 

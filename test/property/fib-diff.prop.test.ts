@@ -45,7 +45,7 @@ describe('fib desired', () => {
     const ids = new Set<number>();
     for (const object of objects) {
       if (object.kind === 'nexthop') expect(up).toContain(object.interfaceIndex);
-      if (object.kind === 'nexthop-group') for (const id of object.members) expect(ids).toContain(id);
+      if (object.kind === 'nexthop-group') for (const { id } of object.members) expect(ids).toContain(id);
       if (object.kind === 'nexthop' || object.kind === 'nexthop-group') ids.add(object.id);
       if (object.kind === 'route' && object.nexthop !== 'blackhole') expect(ids).toContain(object.nexthop);
     }

@@ -27,14 +27,20 @@ export class KernelModel {
     }
     const at = this.#objects.findIndex((held) => identity(held) === identity(object));
     if (op === 'add' && at >= 0) throw new Error(`exists: ${formatObject(object)}`);
-    if (op === 'replace' && this.#objects[at]?.kind !== object.kind) throw new Error(`other: ${formatObject(object)}`);
+    if (op === 'replace' && kindOf(this.#objects[at]) !== kindOf(object))
+      throw new Error(`other: ${formatObject(object)}`);
     this.#refuseDangling(object);
     if (at < 0) this.#objects.push(object);
     else this.#objects[at] = object;
   }
 
   #refuseDangling(object: KernelObject): void {
-    const ids = object.kind === 'route' ? nexthopIds(object) : object.kind === 'nexthop-group' ? object.members : [];
+    const ids =
+      object.kind === 'route'
+        ? nexthopIds(object)
+        : object.kind === 'nexthop-group'
+          ? object.members.map(({ id }) => id)
+          : [];
     if (!ids.every((id) => this.#has(id))) throw new Error(`unknown nexthop: ${formatObject(object)}`);
     if (object.kind === 'nexthop-group' && ids.length === 0) throw new Error(`empty group ${object.id}`);
     if (object.kind !== 'route' || object.source === undefined) return;
@@ -54,7 +60,7 @@ export class KernelModel {
     if (deleted.kind !== 'nexthop' && deleted.kind !== 'nexthop-group') return;
     this.#objects = this.#objects
       .map((held) =>
-        held.kind === 'nexthop-group' ? { ...held, members: held.members.filter((id) => id !== deleted.id) } : held,
+        held.kind === 'nexthop-group' ? { ...held, members: held.members.filter(({ id }) => id !== deleted.id) } : held,
       )
       .filter((held) => held.kind !== 'nexthop-group' || held.members.length > 0);
     this.#objects = this.#objects.filter(
@@ -65,6 +71,11 @@ export class KernelModel {
   #has(id: number): boolean {
     return this.#objects.some((held) => (held.kind === 'nexthop' || held.kind === 'nexthop-group') && held.id === id);
   }
+}
+
+/** What a replacement must have in common; the buckets of a group are as many for ever. */
+function kindOf(object: KernelObject | undefined): string {
+  return object?.kind === 'nexthop-group' ? `${object.kind} ${object.resilience?.buckets}` : `${object?.kind}`;
 }
 
 /** A blackhole depends on no nexthop. */

@@ -8,8 +8,19 @@ import { prefixArb, v4Arb } from './fib-arbitrary.ts';
 
 const u32 = fc.integer({ min: 0, max: 0xffffffff });
 const optional = <T>(arb: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arb, { nil: undefined });
-const nexthopId = fc.integer({ min: 77_000, max: 77_999 });
-const members = fc.uniqueArray(nexthopId, { minLength: 1, maxLength: 100 });
+const nexthopId = fc.integer({ min: 76_800, max: 77_999 });
+const members = fc.uniqueArray(fc.record({ id: nexthopId, weight: fc.integer({ min: 1, max: 65_536 }) }), {
+  minLength: 1,
+  maxLength: 100,
+  selector: ({ id }) => id,
+});
+
+const centiseconds = fc.integer({ min: 0, max: 0xffffffff }).map((hundredths) => hundredths * 10);
+const resilienceArb = fc.record({
+  buckets: fc.integer({ min: 1, max: 65_535 }),
+  idleMs: centiseconds,
+  rebalanceMs: centiseconds,
+});
 
 const objectArb: fc.Arbitrary<KernelObject> = fc.oneof(
   fc.record({ kind: fc.constant('address' as const), address: v4Arb, interfaceIndex: u32 }),
@@ -17,7 +28,8 @@ const objectArb: fc.Arbitrary<KernelObject> = fc.oneof(
   fc.record({
     kind: fc.constant('nexthop-group' as const),
     id: nexthopId,
-    members: members.map((ids) => ids.sort((a, b) => a - b)),
+    members: members.map((list) => list.sort((a, b) => a.id - b.id)),
+    resilience: optional(resilienceArb),
   }),
   fc.record({
     kind: fc.constant('route' as const),

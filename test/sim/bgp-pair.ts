@@ -11,8 +11,10 @@ export const CPE: BgpConfig = {
   routerId: ip('169.254.21.1'),
   holdTimeSec: 180,
   passive: false,
+  signed: false,
   role: 'customer',
-  maxPrefixes: 1000,
+  prefixLimit: { prefixes: 1000, beyond: 'restart', restartAfterMs: 900_000 },
+  minHoldTimeSec: 3,
 };
 
 /** The other side of `CPE`. */
@@ -69,6 +71,8 @@ export class BgpPair {
   now: Instant = instant(0);
   /** While set, nothing arrives and nobody is told: a black hole. */
   partitioned = false;
+  /** While set, TCP takes nothing more: the far end does not read. */
+  stuck = false;
   /** While set, nobody listens: dialling fails. */
   refusing = false;
   readonly #latencyMs: number;
@@ -135,6 +139,7 @@ export class BgpPair {
         this.#later(() => this.#dial(node, out.connection));
         break;
       case 'send': {
+        if (!this.stuck) node.session.handle({ kind: 'sent', connection: out.connection }, this.now);
         const bytes = out.bytes.slice();
         const far = this.#links.get(node)?.get(out.connection);
         if (far !== undefined) {
@@ -145,6 +150,7 @@ export class BgpPair {
         }
         break;
       }
+      case 'abort':
       case 'close': {
         const far = this.#links.get(node)?.get(out.connection);
         this.#links.get(node)?.delete(out.connection);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CeaseSubcode } from '../../src/bgp/index.ts';
+import { CeaseSubcode, exportRoutes } from '../../src/bgp/index.ts';
 import type { BgpOutput } from '../../src/bgp/types.ts';
 import { formatPrefix, type Prefix, prefix } from '../../src/lib/ip.ts';
 import { type BgpNode, BgpPair, CPE, ZONE } from './bgp-pair.ts';
@@ -9,8 +9,8 @@ const ROUTES = Array.from({ length: 25 }, (_, i) => prefix(`52.${i}.0.0/16`));
 describe('two sessions', () => {
   it('reach Established and tell each other their networks, then End-of-RIB', () => {
     const pair = started(CPE, { ...ZONE, passive: true });
-    pair.feed(pair.b, { kind: 'advertise', prefixes: ROUTES });
-    pair.feed(pair.a, { kind: 'advertise', prefixes: [prefix('10.1.20.0/24')] });
+    pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(ROUTES) });
+    pair.feed(pair.a, { kind: 'advertise', routes: exportRoutes([prefix('10.1.20.0/24')]) });
     pair.run(1000);
     expect(pair.states()).toBe('established/established');
     expect(learned(pair.a)).toEqual(ROUTES.map(formatPrefix));
@@ -61,7 +61,7 @@ describe('two sessions', () => {
   it('speak to a peer with a 4-octet AS number', () => {
     const big = 4_200_000_001;
     const pair = started({ ...CPE, localAs: big }, { ...ZONE, remoteAs: big });
-    pair.feed(pair.a, { kind: 'advertise', prefixes: [prefix('10.1.0.0/16')] });
+    pair.feed(pair.a, { kind: 'advertise', routes: exportRoutes([prefix('10.1.0.0/16')]) });
     pair.run(1000);
     const routes = pair.b.events.find((event) => event.kind === 'routes');
     expect(routes?.announced[0]?.attributes.asPath).toEqual([{ type: 'sequence', asns: [big] }]);
@@ -69,11 +69,11 @@ describe('two sessions', () => {
 
   it('send only the difference when the networks change', () => {
     const pair = established();
-    pair.feed(pair.a, { kind: 'advertise', prefixes: [prefix('10.1.0.0/16'), prefix('10.2.0.0/16')] });
+    pair.feed(pair.a, { kind: 'advertise', routes: exportRoutes([prefix('10.1.0.0/16'), prefix('10.2.0.0/16')]) });
     pair.run(100);
     const before = pair.view(pair.a).counters.updatesOut;
-    pair.feed(pair.a, { kind: 'advertise', prefixes: [prefix('10.2.0.0/16'), prefix('10.3.0.0/16')] });
-    pair.feed(pair.a, { kind: 'advertise', prefixes: [prefix('10.2.0.0/16'), prefix('10.3.0.0/16')] });
+    pair.feed(pair.a, { kind: 'advertise', routes: exportRoutes([prefix('10.2.0.0/16'), prefix('10.3.0.0/16')]) });
+    pair.feed(pair.a, { kind: 'advertise', routes: exportRoutes([prefix('10.2.0.0/16'), prefix('10.3.0.0/16')]) });
     pair.run(100);
     expect(pair.view(pair.a).counters.updatesOut - before).toBe(2);
     expect(learned(pair.b)).toEqual(['10.2.0.0/16', '10.3.0.0/16']);
@@ -81,8 +81,8 @@ describe('two sessions', () => {
 
   it('pack ten thousand networks into few messages of at most 4096 octets', () => {
     const many = Array.from({ length: 10_000 }, (_, i) => prefix(`16.${i >> 8}.${i & 255}.0/24`));
-    const pair = started({ ...CPE, maxPrefixes: 20_000 }, ZONE);
-    pair.feed(pair.b, { kind: 'advertise', prefixes: many });
+    const pair = started({ ...CPE, prefixLimit: { ...CPE.prefixLimit, prefixes: 20_000 } }, ZONE);
+    pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(many) });
     pair.run(1000);
     expect(learned(pair.a)).toHaveLength(10_000);
     const sizes = pair.b.events.flatMap((event) => (event.kind === 'send' ? [event.bytes.length] : []));
@@ -126,17 +126,81 @@ describe('a session that ends', () => {
   });
 
   it('by too many prefixes says Cease/1 with the limit and stays down for long', () => {
-    const pair = started({ ...CPE, maxPrefixes: 24 }, { ...ZONE, passive: true });
-    pair.feed(pair.b, { kind: 'advertise', prefixes: ROUTES });
+    const pair = started({ ...CPE, prefixLimit: { ...CPE.prefixLimit, prefixes: 24 } }, { ...ZONE, passive: true });
+    pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(ROUTES) });
     pair.run(1000);
     expect(pair.view(pair.a).lastError).toMatch(/more than 24 prefixes.*max_prefixes.*Maximum Number of Prefixes/);
     expect(learned(pair.a)).toEqual([]);
     pair.run(600_000);
     expect(pair.states()).toBe('idle/active');
-    pair.feed(pair.b, { kind: 'advertise', prefixes: ROUTES.slice(1) });
+    pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(ROUTES.slice(1)) });
     pair.feed(pair.a, { kind: 'start' });
     pair.run(1000);
     expect(pair.states()).toBe('established/established');
+  });
+
+  it('by too many prefixes comes back by itself after the configured pause', () => {
+    const limit = { prefixes: 24, beyond: 'restart', restartAfterMs: 120_000 } as const;
+    const pair = started({ ...CPE, prefixLimit: limit }, { ...ZONE, passive: true });
+    pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(ROUTES) });
+    pair.run(1_000);
+    pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(ROUTES.slice(1)) });
+    pair.run(80_000); // of 90 to 120 s
+    expect(pair.states()).toBe('idle/active');
+    pair.run(60_000);
+    expect(pair.states()).toBe('established/established');
+  });
+
+  it('by too many prefixes stays down when that is what is asked for', () => {
+    const limit = { prefixes: 24, beyond: 'down', restartAfterMs: 120_000 } as const;
+    const pair = started({ ...CPE, prefixLimit: limit }, { ...ZONE, passive: true });
+    pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(ROUTES) });
+    pair.run(86_400_000);
+    expect(pair.states()).toBe('idle/active');
+    expect(pair.view(pair.a).lastError).toContain('the session stays down');
+    pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(ROUTES.slice(1)) });
+    pair.feed(pair.a, { kind: 'start' });
+    pair.run(1_000);
+    expect(pair.states()).toBe('established/established');
+  });
+
+  it('is not ended by too many prefixes that only warn', () => {
+    const limit = { prefixes: 24, beyond: 'warn', restartAfterMs: 0 } as const;
+    const pair = started({ ...CPE, prefixLimit: limit }, ZONE);
+    pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(ROUTES) });
+    pair.run(1_000);
+    expect(pair.states()).toBe('established/established');
+    expect(learned(pair.a)).toHaveLength(25);
+    expect(pair.a.logged('prefix-limit')).toEqual([
+      expect.stringMatching(/announces 25 prefixes, the limit is 24: raise links\[\]\.bgp\.import\.max_prefixes/),
+    ]);
+  });
+
+  it('by a peer that reads nothing: after 8 minutes, without a NOTIFICATION that could not leave (RFC 9687)', () => {
+    const pair = established();
+    pair.stuck = true;
+    pair.feed(pair.a, { kind: 'advertise', routes: exportRoutes([prefix('10.1.20.0/24')]) });
+    pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(ROUTES) });
+    pair.run(479_000);
+    expect(pair.states()).toBe('established/established');
+    const before = pair.a.count('send');
+    pair.run(2_000);
+    expect(pair.a.count('abort')).toBe(1);
+    expect(pair.a.count('send') - before).toBeLessThanOrEqual(1); // a KEEPALIVE at most
+    expect(pair.view(pair.a).lastError).toMatch(/send hold timer expired: 169\.254\.21\.2 has read nothing/);
+  });
+
+  it('is not ended by a send hold timer while TCP takes what is sent', () => {
+    const pair = established();
+    pair.run(86_400_000);
+    expect(pair.view(pair.a).counters.sessionsEstablished).toBe(1);
+  });
+
+  it('by a hold time below what is asked for says Unacceptable Hold Time at both ends', () => {
+    const pair = started({ ...CPE, minHoldTimeSec: 60 }, { ...ZONE, holdTimeSec: 30, passive: true });
+    pair.run(1_000);
+    expect(pair.view(pair.a).lastError).toMatch(/proposes a hold time of 30 s, at least 60 s are asked for/);
+    expect(pair.view(pair.b).lastError).toMatch(/Unacceptable Hold Time/);
   });
 
   it('by a wrong AS number explains itself at both ends and slows down', () => {
@@ -213,7 +277,7 @@ function started(a: typeof CPE, b: typeof CPE): BgpPair {
 
 function established(a = CPE, b = ZONE): BgpPair {
   const pair = started(a, b);
-  pair.feed(pair.b, { kind: 'advertise', prefixes: ROUTES });
+  pair.feed(pair.b, { kind: 'advertise', routes: exportRoutes(ROUTES) });
   pair.run(2000);
   expect(pair.states()).toBe('established/established');
   return pair;

@@ -22,7 +22,7 @@ export function receivedView(agent: Agent, peer: string): ReceivedPrefixView[] |
     origin: attributes.origin,
     med: attributes.med ?? null,
     local_pref: attributes.localPref ?? null,
-    communities: attributes.communities.map((value) => `${value >>> 16}:${value & 0xffff}`),
+    communities: attributes.communities.map(formatCommunity),
     extended_communities: attributes.extendedCommunities.map((value) => value.toString(16).padStart(16, '0')),
     only_to_customer: attributes.onlyToCustomer ?? null,
     large_communities: attributes.largeCommunities.map((parts) => parts.join(':')),
@@ -39,11 +39,21 @@ export function advertisedView(agent: Agent, key: string): AdvertisedPrefixView[
     if (peer === undefined) continue;
     if (peer.view().state !== 'established') return [];
     const { localAddress, localAs } = peer.config;
-    const told = { next_hop: formatIp(localAddress), as_path: String(localAs), origin: 'igp' };
-    return [...path.exports].sort(comparePrefix).map((prefix) => ({ prefix: formatPrefix(prefix), ...told }));
+    const routes = [...path.exports].sort((a, b) => comparePrefix(a.prefix, b.prefix));
+    return routes.map(({ prefix, set }) => ({
+      prefix: formatPrefix(prefix),
+      next_hop: formatIp(localAddress),
+      as_path: new Array(1 + (set.prepend ?? 0)).fill(localAs).join(' '),
+      origin: 'igp',
+      med: set.med ?? null,
+      communities: (set.communities ?? []).map(formatCommunity),
+      large_communities: (set.largeCommunities ?? []).map((parts) => parts.join(':')),
+    }));
   }
   return undefined;
 }
+
+const formatCommunity = (value: number): string => `${value >>> 16}:${value & 0xffff}`;
 
 function neighborView(agent: Agent, path: Path, peer: BgpPeer): NeighborView {
   const { config } = peer;

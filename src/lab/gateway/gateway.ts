@@ -1,5 +1,5 @@
 import { BgpPeer } from '../../agent/bgp-peer.ts';
-import { CeaseSubcode } from '../../bgp/index.ts';
+import { CeaseSubcode, exportRoutes } from '../../bgp/index.ts';
 import type { BgpConfig, BgpOutput } from '../../bgp/types.ts';
 import { listenTcp, type TcpListener } from '../../io/tcp.ts';
 import { equalIp, formatPrefix, hostPrefix, type IpAddress, ip, type Prefix } from '../../lib/ip.ts';
@@ -11,6 +11,7 @@ import { type ResponderDeps, ResponderTunnel } from './responder-tunnel.ts';
 const BGP_PORT = 179;
 const HOLD_SEC = 180;
 const MAX_BRANCH_PREFIXES = 1_000;
+const LIMIT_PAUSE_MS = 60_000;
 
 export interface GatewayOptions {
   readonly device: string;
@@ -91,8 +92,10 @@ export class Gateway {
       routerId: order.localBgp,
       holdTimeSec: HOLD_SEC,
       passive: true,
+      signed: false,
       role: 'provider',
-      maxPrefixes: MAX_BRANCH_PREFIXES,
+      prefixLimit: { prefixes: MAX_BRANCH_PREFIXES, beyond: 'restart', restartAfterMs: LIMIT_PAUSE_MS },
+      minHoldTimeSec: 3,
     };
     const { report } = this.#deps;
     const never = (): never => {
@@ -117,7 +120,7 @@ export class Gateway {
     const service = this.#service;
     if (service === undefined) return;
     service.peer.start();
-    service.peer.advertise(this.#options.announced);
+    service.peer.advertise(exportRoutes(this.#options.announced));
   }
 
   #onTunnelDown(reason: string): void {

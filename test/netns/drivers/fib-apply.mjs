@@ -97,6 +97,7 @@ function baseOf({ up = [], down = [], permits = [] }, index) {
     interfaceIndex: index.get(name) ?? 0,
     up: isUp,
     learns: true,
+    returning: false,
     bgpPeers: [ip(`169.254.2${1 + Number(name.slice(2))}.2`)],
   });
   const tunnels = [...up.map((name) => tunnel(name, true)), ...down.map((name) => tunnel(name, false))];
@@ -104,6 +105,7 @@ function baseOf({ up = [], down = [], permits = [] }, index) {
     bgpLocalAddresses: tunnels.map((each) => ({ address: ip('169.254.21.1'), interface: each.interface })),
     tunnels,
     statics: [],
+    resilience: { buckets: 1024, idleMs: 60_000, rebalanceMs: 0 },
     permits: permits.map(([source, use, destination]) => ({
       source: prefix(source),
       interface: undefined,

@@ -73,6 +73,9 @@ export const ADVERTISED: AdvertisedPrefixView = {
   next_hop: '169.254.21.1',
   as_path: '65010',
   origin: 'igp',
+  med: null,
+  communities: [],
+  large_communities: [],
 };
 
 const path = { as_path_length: 1, origin: 'igp', med: 0, local_pref: 100 };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { BgpPeer, type BgpPeerEvents, type BgpTransport } from '../../../src/agent/bgp-peer.ts';
+import { exportRoutes } from '../../../src/bgp/index.ts';
 import { formatPrefix, type Prefix, prefix } from '../../../src/lib/ip.ts';
 import { CPE, seededRandom, ZONE } from '../../sim/bgp-pair.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -8,8 +9,8 @@ import { connectPipe } from './tcp-pipe.ts';
 describe('BgpPeer', () => {
   it('comes up over the connection it dials, and tells the routes in both directions', async () => {
     const { clock, cpe, zone, said } = setUp();
-    zone.advertise([prefix('52.96.0.0/14')]);
-    cpe.advertise([prefix('10.1.20.0/24')]);
+    zone.advertise(exportRoutes([prefix('52.96.0.0/14')]));
+    cpe.advertise(exportRoutes([prefix('10.1.20.0/24')]));
     zone.start();
     cpe.start();
     await clock.advance(1_000);
@@ -50,7 +51,7 @@ describe('BgpPeer', () => {
 
   it('starts again after a stop, and announces what it was told before', async () => {
     const { clock, cpe, zone, said } = setUp();
-    cpe.advertise([prefix('10.1.20.0/24')]);
+    cpe.advertise(exportRoutes([prefix('10.1.20.0/24')]));
     await establish(clock, cpe, zone);
     cpe.stop(6, 'tunnel down', true);
     await clock.advance(100);
@@ -71,10 +72,10 @@ describe('BgpPeer', () => {
 
   it('starts over after a mistake of our own: routes void at once, a new session after half a minute', async () => {
     const { clock, cpe, zone, said, dials, failOnRoutes } = setUp();
-    cpe.advertise([prefix('10.1.20.0/24')]);
+    cpe.advertise(exportRoutes([prefix('10.1.20.0/24')]));
     await establish(clock, cpe, zone);
     failOnRoutes.now = true;
-    zone.advertise([prefix('52.96.0.0/14')]);
+    zone.advertise(exportRoutes([prefix('52.96.0.0/14')]));
     await clock.advance(29_000);
     expect(said.cpe.at(-1)).toBe('down internal error; the log has the details');
     expect(said.cpe.join()).toContain('bgp-internal-error');
@@ -92,7 +93,7 @@ describe('BgpPeer', () => {
     const { clock, cpe, zone, dials, failOnRoutes } = setUp();
     await establish(clock, cpe, zone);
     failOnRoutes.now = true;
-    zone.advertise([prefix('52.96.0.0/14')]);
+    zone.advertise(exportRoutes([prefix('52.96.0.0/14')]));
     await clock.advance(1_000);
     cpe.stop(2, 'tunwright is stopping');
     await clock.advance(600_000);

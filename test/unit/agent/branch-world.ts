@@ -7,6 +7,7 @@ import { LeavingDevices } from '../../../src/agent/leaving-devices.ts';
 import { OutsideAddresses } from '../../../src/agent/outside-addresses.ts';
 import { Routing } from '../../../src/agent/routing.ts';
 import { StateStore } from '../../../src/agent/state-store.ts';
+import { exportRoutes } from '../../../src/bgp/index.ts';
 import type { BgpConfig, BgpOutput } from '../../../src/bgp/types.ts';
 import type { Config } from '../../../src/config/types.ts';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
@@ -20,6 +21,7 @@ import { FakeKernel } from './fake-kernel.ts';
 import { FarEnds, PSK } from './far-ends.ts';
 import { ManualClock } from './manual-clock.ts';
 import { MemoryDocuments } from './memory-documents.ts';
+import { routeLines } from './routing-world.ts';
 import { connectPipe } from './tcp-pipe.ts';
 import { branchConfig } from './zone-peers.ts';
 
@@ -85,8 +87,8 @@ export class BranchWorld {
 
   /** Routes of the last pass, such as `52.96.0.0/14 via tw0 tw1`. */
   get routes(): string[] {
-    const routes = this.kernel.inputs.at(-1)?.routes ?? [];
-    return routes.map(({ prefix: to, via }) => `${formatPrefix(to)} via ${[...via].sort().join(' ')}`);
+    const input = this.kernel.inputs.at(-1);
+    return input === undefined ? [] : routeLines(input);
   }
   get upTunnels(): string[] {
     const tunnels = this.kernel.inputs.at(-1)?.tunnels ?? [];
@@ -130,6 +132,7 @@ export class BranchWorld {
         close: nothing,
       }),
       dial: (_, config, handlers) => this.#dial(config, handlers),
+      listen: async () => ({ close: nothing }),
       http: async () => ({ kind: 'unreachable', code: 'ECONNREFUSED', detail: 'nobody answers here.' }),
       kernel: new KernelSettings(sysctl, alarms, log),
       keyExport: undefined,
@@ -167,7 +170,8 @@ export class BranchWorld {
   #dial(config: BgpConfig, handlers: BgpTransportHandlers): BgpTransport {
     const address = formatIp(config.peerAddress);
     if (this.deaf.has(address)) return connectPipe(handlers, undefined);
-    if (this.mute.has(address)) return connectPipe(handlers, () => ({ onData: nothing, onClosed: nothing }));
+    if (this.mute.has(address))
+      return connectPipe(handlers, () => ({ onData: nothing, onSent: nothing, onClosed: nothing }));
     return connectPipe(handlers, (far) => this.#zone(address, config).accept(far));
   }
 
@@ -195,7 +199,7 @@ export class BranchWorld {
     };
     const events = { onUp: nothing, onDown: nothing, onRoutes, onLog: nothing };
     const zone = new BgpPeer(config, { clock: this.clock, random: new SeededRandom(5) }, never, events);
-    zone.advertise((this.announced.get(address) ?? []).map(prefix));
+    zone.advertise(exportRoutes((this.announced.get(address) ?? []).map(prefix)));
     zone.start();
     this.#zones.set(address, zone);
     return zone;

@@ -253,6 +253,47 @@ describe('FibApplier', () => {
   });
 });
 
+describe('on a kernel without resilient groups', () => {
+  it('uses plain ones, and asks no second time', async () => {
+    const { apply, netlink } = setUp();
+    const resilience = { buckets: 64, idleMs: 60_000, rebalanceMs: 0 };
+    const [both, one] = [
+      { ...BOTH, resilience },
+      { ...ONE_DOWN, resilience },
+    ];
+    netlink.teach([...desired(both), ...desired(one)]);
+    for (const object of [...desired(both), ...desired(one)]) {
+      if (object.kind === 'nexthop-group')
+        netlink.refuse.set(formatObject(object), { code: 'EINVAL', detail: 'Unknown attribute type' });
+    }
+    expect((await apply(both)).problems).toEqual([]);
+    expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
+    netlink.log.length = 0;
+    expect((await apply(one)).problems).toEqual([]);
+    expect((await apply(both)).problems).toEqual([]);
+    expect(netlink.lines().sort()).toEqual(linesOf(BOTH).sort());
+    expect(netlink.requests.filter((line) => line.includes('resilient'))).toEqual([]);
+  });
+});
+
+describe('on a kernel whose weights have eight bits', () => {
+  it('gives a tunnel that is alone in a group a smaller weight beside its stand-in', async () => {
+    const { apply, netlink } = setUp();
+    const alone = { ...ONE_DOWN, resilience: { buckets: 64, idleMs: 60_000, rebalanceMs: 0 } };
+    const [wide, narrow] = [true, false].map((wideWeights) => desired(alone, { resilientGroups: true, wideWeights }));
+    netlink.teach([...(wide ?? []), ...(narrow ?? [])]);
+    for (const object of wide ?? []) {
+      if (object.kind !== 'nexthop-group') continue;
+      netlink.refuse.set(formatObject(object), { code: 'EINVAL', detail: 'Reserved fields in nexthop_grp must be 0' });
+    }
+    expect((await apply(alone)).problems).toEqual([]);
+    expect(netlink.lines().filter((line) => line.includes('group'))).toEqual([
+      'nexthop id 77103 group 76800/77000,256 type resilient buckets 64 idle_timer 60 unbalanced_timer 0',
+    ]);
+    expect(netlink.lines().sort()).toEqual(formatObjects(narrow ?? []).sort());
+  });
+});
+
 function setUp() {
   const netlink = new FakeRouteNetlink();
   for (const input of INPUTS) netlink.teach(desired(input));
@@ -269,7 +310,7 @@ function setUp() {
   });
   const apply = (input: FibInput) => {
     told.input = input;
-    plan.setBase({ statics: [], ...input });
+    plan.setBase({ statics: [], resilience: undefined, ...input });
     return applier.apply();
   };
   return { apply, applier, told, netlink, clock, background };

@@ -3,7 +3,7 @@ import { Alarms } from '../../../src/agent/alarms.ts';
 import { EventLog } from '../../../src/agent/event-log.ts';
 import { KernelSettings } from '../../../src/agent/kernel-settings.ts';
 import { LeavingDevices } from '../../../src/agent/leaving-devices.ts';
-import { Path, type PathDeps } from '../../../src/agent/path.ts';
+import { type BgpAccept, Path, type PathDeps } from '../../../src/agent/path.ts';
 import { Routing } from '../../../src/agent/routing.ts';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
 import type { IkeConfig } from '../../../src/ike/types.ts';
@@ -40,6 +40,30 @@ describe('Path', () => {
     await run(120);
     expect(calls.filter((call) => call.startsWith('dial')).length).toBeGreaterThan(0);
     expect(calls.indexOf('routes up')).toBeLessThan(calls.findIndex((call) => call.startsWith('dial')));
+  });
+
+  it('listens while its device is there, and takes connections from its peers only', async () => {
+    const { listeners, path, run } = setUp();
+    await run(2);
+    const transport = { write: nothing, end: nothing, abort: nothing };
+    const [accept] = listeners.open;
+    expect(accept?.(ip('169.254.21.3'), transport)).toBeUndefined();
+    expect(accept?.(ip('169.254.21.2'), transport)).toBeDefined();
+    path.stopTunnel();
+    await run(0);
+    expect(listeners.open).toEqual([]);
+  });
+
+  it('goes on where nobody can connect to it, and says so', async () => {
+    const { calls, listeners, log, run } = setUp();
+    listeners.refusal = 'bind: Address already in use';
+    await run(2);
+    expect(calls.at(-1)).toBe('dial fiber/1 169.254.21.2');
+    const [said] = log.after(0).filter(({ kind }) => kind === 'bgp-listen-refused');
+    expect(said).toMatchObject({
+      level: 'warn',
+      message: expect.stringMatching(/port 179 on tw0: bind: Address already/),
+    });
   });
 
   it('says an outage is an error, and an intended end is none', async () => {
@@ -139,6 +163,7 @@ function setUp(gateway: Partial<IkeConfig> = {}, change?: (yaml: string) => stri
   const routing = new RecordingRouting({ clock, log, plan: kernel.plan, applier: kernel }, calls);
   const sysctl = { set: async () => undefined, restore: async () => undefined };
   const alarms = new Alarms(() => clock.wall());
+  const listeners: { open: BgpAccept[]; refusal: string | undefined } = { open: [], refusal: undefined };
   const deps: PathDeps = {
     addon: addon.asAddon,
     alarms,
@@ -147,6 +172,11 @@ function setUp(gateway: Partial<IkeConfig> = {}, change?: (yaml: string) => stri
     dial: (spec, { peerAddress }) => {
       calls.push(`dial ${spec.name} ${peerAddress.bytes.join('.')}`);
       return { write: nothing, end: nothing, abort: () => void calls.push('abort') };
+    },
+    listen: async (_, accept) => {
+      if (listeners.refusal !== undefined) throw new Error(listeners.refusal);
+      listeners.open.push(accept);
+      return { close: () => void listeners.open.splice(listeners.open.indexOf(accept), 1) };
     },
     openEcho: () => ({ request: nothing, close: nothing }),
     kernel: new KernelSettings(sysctl, alarms, log),
@@ -167,7 +197,7 @@ function setUp(gateway: Partial<IkeConfig> = {}, change?: (yaml: string) => stri
     }
     await clock.advance(10);
   };
-  return { addon, alarms, calls, far, kernel, log, path, routing, run };
+  return { addon, alarms, calls, far, kernel, listeners, log, path, routing, run };
 }
 
 const nothing = (): void => undefined;

@@ -9,7 +9,14 @@ import { branchSpecs } from './zone-peers.ts';
 
 export const ZONE1 = '169.254.21.2';
 export const ZONE2 = '169.254.22.2';
-export const POLICY: RoutingPolicy = { permits: [], statics: [], protected: [], allowDefaultRoute: false };
+export const POLICY: RoutingPolicy = {
+  permits: [],
+  statics: [],
+  protected: [],
+  allowDefaultRoute: false,
+  resilience: undefined,
+  importRules: new Map(),
+};
 
 /** Routing on a kernel that only remembers; no tunnel, no peer. */
 export function setUp() {
@@ -50,8 +57,10 @@ export const bgpConfig = (peer: string): BgpConfig => ({
   routerId: ip('169.254.21.1'),
   holdTimeSec: 180,
   passive: false,
+  signed: false,
   role: 'customer',
-  maxPrefixes: 1_000,
+  prefixLimit: { prefixes: 1_000, beyond: 'restart', restartAfterMs: 900_000 },
+  minHoldTimeSec: 3,
 });
 
 export const route = (text: string, nextHop = ZONE1, path = [65476]): BgpRoute => ({
@@ -72,16 +81,26 @@ export const route = (text: string, nextHop = ZONE1, path = [65476]): BgpRoute =
   },
 });
 
-/** An input of the FIB as lines. */
+/** An input of the FIB as lines; routes lead where they lead now, not where they will when a tunnel is back. */
 const readable = (input: FibInput) => ({
   tunnels: input.tunnels.map(
     ({ interface: name, interfaceIndex, up }) => `${name} if${interfaceIndex} ${up ? 'up' : 'down'}`,
   ),
   learning: input.tunnels.filter(({ learns }) => learns).map((tunnel) => tunnel.interface),
   addresses: input.bgpLocalAddresses.map(({ address, interface: name }) => `${formatIp(address)} ${name}`),
-  routes: input.routes.map(({ prefix: to, via }) => `${formatPrefix(to)} via ${[...via].sort().join(' ')}`),
+  routes: routeLines(input),
   announced: input.announced.map(formatPrefix),
 });
+
+export function routeLines({ tunnels, routes, statics = [] }: FibInput): string[] {
+  return routes.flatMap(({ prefix: to, via }) => {
+    const used = tunnels.filter(({ interface: name, up, learns }) => up && learns && via.includes(name));
+    const settled = used.filter(({ returning }) => !returning);
+    const names = (settled.length > 0 ? settled : used).map((tunnel) => tunnel.interface);
+    const now = statics.includes(to) ? via : names;
+    return now.length === 0 ? [] : [`${formatPrefix(to)} via ${[...now].sort().join(' ')}`];
+  });
+}
 
 /** Lets the pass run that the changes so far have asked for. */
 export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -182,12 +182,15 @@ describe('Routing', () => {
 
     routing.peerDown(ZONE2);
     await settle();
+    const passes = inputs.length;
     routing.peerUp(ZONE2, ip(ZONE2));
+    await settle();
+    expect(inputs.length).toBe(passes + 1); // the session
     routing.update(ZONE2, many(ZONE2), []);
     await settle();
-    expect(last().routes.filter((line) => line.endsWith('via tw0 tw1'))).toEqual([]);
+    expect(inputs.length).toBe(passes + 1);
     await clock.advance(100);
-    expect(last().routes.filter((line) => line.endsWith('via tw0 tw1'))).toHaveLength(1_000);
+    expect(inputs.length).toBe(passes + 2);
 
     routing.update(
       ZONE2,

@@ -20,7 +20,10 @@ export function connectPipe(dialer: BgpTransportHandlers, accept: Accept | undef
     });
   };
   const farEnd: BgpTransport = {
-    write: (bytes) => later(() => dialer.onData(bytes)),
+    write: (bytes) => {
+      later(() => dialer.onData(bytes));
+      later(() => far?.onSent());
+    },
     end: () => later(() => close('closed by us')),
     abort: () => close('closed by us'),
   };
@@ -29,7 +32,10 @@ export function connectPipe(dialer: BgpTransportHandlers, accept: Accept | undef
     dialer.onConnected();
   });
   return {
-    write: (bytes) => later(() => far?.onData(bytes)),
+    write: (bytes) => {
+      later(() => far?.onData(bytes));
+      later(() => dialer.onSent());
+    },
     end: () => later(() => close('closed by the peer')),
     abort: () => close('connection reset'),
   };

@@ -13,7 +13,7 @@ describe('tunnelSpecs', () => {
       spec.interface,
       formatIp(spec.endpoint),
       spec.bgpPeers.map(({ address, asn }) => `${formatIp(address)} AS${asn}`).join(),
-      spec.exports.map(formatPrefix).join(),
+      spec.exports.map(({ prefix }) => formatPrefix(prefix)).join(),
     ]);
     expect(rows).toEqual([
       ['fiber/1', 'tw0', '198.51.100.20', '169.254.21.2 AS65476', '10.1.20.0/24'],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { exportRoutes } from '../../../src/bgp/index.ts';
 import type { BgpOutput } from '../../../src/bgp/types.ts';
 import type { GracefulRestartCapability } from '../../../src/bgp/wire/capabilities.ts';
 import type { OpenMessage } from '../../../src/bgp/wire/open.ts';
@@ -98,7 +99,7 @@ describe('refresh (RFC 2918, RFC 7313)', () => {
       ? [...OPEN.capabilities, { kind: 'enhanced-route-refresh' } as const]
       : OPEN.capabilities;
     const driver = new Driver().reach('established', { ...OPEN, capabilities });
-    driver.feed({ kind: 'advertise', prefixes: [prefix('10.1.20.0/24')] });
+    driver.feed({ kind: 'advertise', routes: exportRoutes([prefix('10.1.20.0/24')]) });
     driver.outputs.length = 0;
     driver.receive(REQUEST);
     expect(driver.sent().map(({ kind }) => kind)).toEqual(kinds);

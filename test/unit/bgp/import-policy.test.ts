@@ -76,7 +76,7 @@ describe('ImportJudge', () => {
 // helpers
 
 const objection = ({ prefix: to, attributes }: BgpRoute, policy: ImportPolicy): string | undefined =>
-  new ImportJudge(policy).objection(prefixKey(to), attributes);
+  new ImportJudge(policy).judge(prefixKey(to), attributes).rejected;
 
 function path(...asns: number[]): PathAttributes['asPath'] {
   return [{ type: 'sequence', asns }];

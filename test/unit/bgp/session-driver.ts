@@ -38,6 +38,7 @@ export class Driver {
     for (let out = this.session.poll(); out !== undefined; out = this.session.poll()) {
       this.outputs.push(out);
       if (out.kind === 'connect') this.#connection = out.connection;
+      if (out.kind === 'send') this.session.handle({ kind: 'sent', connection: out.connection }, this.now);
     }
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { exportRoutes } from '../../../src/bgp/index.ts';
 import { BgpSession } from '../../../src/bgp/session.ts';
-import type { BgpState } from '../../../src/bgp/types.ts';
+import type { BgpState, ExportRoute } from '../../../src/bgp/types.ts';
 import { type BgpMessage, encodeMessage } from '../../../src/bgp/wire/message.ts';
 import type { OpenMessage } from '../../../src/bgp/wire/open.ts';
 import { concat, fromHex } from '../../../src/lib/bytes.ts';
@@ -149,13 +150,41 @@ describe('an established session', () => {
 
   it('answers ROUTE-REFRESH for IPv4 unicast with all it advertises, and no other', () => {
     const driver = new Driver().reach('established');
-    driver.feed({ kind: 'advertise', prefixes: [prefix('10.1.20.0/24')] });
+    driver.feed({ kind: 'advertise', routes: exportRoutes([prefix('10.1.20.0/24')]) });
     driver.outputs.length = 0;
     driver.receive({ ...REFRESH, afi: 2 });
     driver.receive({ ...REFRESH, subtype: 1 });
     expect(driver.sent()).toEqual([]);
     driver.receive(REFRESH);
     expect(driver.sent()).toMatchObject([{ kind: 'update', update: { nlri: [prefix('10.1.20.0/24')] } }]);
+  });
+
+  it('tells what policy adds to own networks, and only those anew for which it changes', () => {
+    const driver = new Driver().reach('established');
+    driver.outputs.length = 0;
+    const [plain, marked] = [prefix('10.1.20.0/24'), prefix('10.1.21.0/24')];
+    const set = { prepend: 2, med: 10, communities: [0xffff_ff01], largeCommunities: [[65010, 1, 2] as const] };
+    const tell = (routes: ExportRoute[]) => driver.feed({ kind: 'advertise', routes });
+    tell([
+      { prefix: plain, set: {} },
+      { prefix: marked, set },
+    ]);
+    const asns = (count: number) => [{ type: 'sequence', asns: new Array(count).fill(65010) }];
+    expect(driver.sent()).toMatchObject([
+      { update: { nlri: [plain], attributes: { asPath: asns(1) } } },
+      {
+        update: {
+          nlri: [marked],
+          attributes: { asPath: asns(3), med: 10, communities: [0xffff_ff01], largeCommunities: [[65010, 1, 2]] },
+        },
+      },
+    ]);
+    driver.outputs.length = 0;
+    tell([
+      { prefix: plain, set: { prepend: 0 } },
+      { prefix: marked, set: { ...set, med: 20 } },
+    ]);
+    expect(driver.sent()).toMatchObject([{ update: { nlri: [marked], attributes: { med: 20 } } }]);
   });
 
   it('handles what arrives with the octets that end the session, then nothing more', () => {
@@ -192,7 +221,7 @@ describe('an established session', () => {
   it('tells a 2-octet peer its 4-octet AS in AS4_PATH', () => {
     const driver = new Driver({ ...CPE, localAs: 4_200_000_001 }).reach('established', { ...OPEN, capabilities: [] });
     driver.outputs.length = 0;
-    driver.feed({ kind: 'advertise', prefixes: [prefix('10.1.20.0/24')] });
+    driver.feed({ kind: 'advertise', routes: exportRoutes([prefix('10.1.20.0/24')]) });
     expect(driver.sent(2)).toMatchObject([
       {
         update: {

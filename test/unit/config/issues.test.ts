@@ -24,7 +24,7 @@ describe('shapes', () => {
     [
       'version: 1',
       'version: 1\n__proto__: { x: 1 }',
-      '2:1 __proto__: unknown key "__proto__": expected one of version, site, connectors, wans, networks, remote_network, links, policies, probes, telemetry, crypto, debug',
+      '2:1 __proto__: unknown key "__proto__": expected one of version, site, connectors, wans, networks, remote_network, links, ecmp, policies, probes, telemetry, crypto, debug',
     ],
     [
       'asn: 65010',
@@ -107,7 +107,7 @@ describe('shapes', () => {
       'links:',
       'links: none\nx:',
       '15:8 links: expected a list, got "none"',
-      '16:1 x: unknown key "x": expected one of version, site, connectors, wans, networks, remote_network, links, policies, probes, telemetry, crypto, debug',
+      '16:1 x: unknown key "x": expected one of version, site, connectors, wans, networks, remote_network, links, ecmp, policies, probes, telemetry, crypto, debug',
     ],
     ['site: { name: lyon-01 }', 'site:', '2:6 site: expected a mapping of keys, got nothing'],
   ]);
@@ -204,6 +204,26 @@ describe('BGP', () => {
       'hold: 180s',
       'hold: 30s',
       '29:13 links[0].bgp.hold: expected at least 180s, got 30s: a dead tunnel is noticed by DPD and probes, not by the hold time; "force: true" beside it insists',
+    ],
+    [
+      'import: { max_prefixes: 10000 }',
+      'import: { rules: [{ prefixes: [40.96.0.0/13 le 12], action: accept }] }',
+      '30:38 links[0].bgp.import.rules[0].prefixes[0]: expected a network such as 40.96.0.0/13, or 40.96.0.0/13 ge 16 le 24 for those within it of these lengths, got "40.96.0.0/13 le 12"',
+    ],
+    [
+      'import: { max_prefixes: 10000 }',
+      'import: { rules: [{ communities: ["65476:70000"], action: accept }] }',
+      '30:41 links[0].bgp.import.rules[0].communities[0]: expected a community such as 65476:100, got "65476:70000"',
+    ],
+    [
+      'import: { max_prefixes: 10000 }',
+      'import: { rules: [{ action: accept }, { prefixes: [40.96.0.0/13], action: reject }] }',
+      '30:25 links[0].bgp.import.rules[0]: it fits every route, so that the rules after it are never reached: put it last',
+    ],
+    [
+      'export: { networks: [staff] }',
+      'export: { networks: [staff], rules: [{ action: reject, set: { med: 1 } }] }',
+      '31:67 links[0].bgp.export.rules[0].set: a rejected route gets nothing: remove "set", or accept the route',
     ],
     [
       'local_ip: 169.254.21.1',

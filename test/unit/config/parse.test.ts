@@ -53,8 +53,13 @@ describe('the documented example', () => {
           zonePeerIp: ip('169.254.22.2'),
           asn: 65010,
           holdMs: 180_000,
-          maxPrefixes: 10_000,
+          minHoldMs: 3_000,
+          prefixLimit: { prefixes: 10_000, beyond: 'restart', restartAfterMs: 900_000 },
+          importRules: undefined,
+          exportRules: undefined,
           echo: true,
+          passive: false,
+          ttlSecurityHops: undefined,
           exportNetworks: ['staff'],
         },
         peers: [],
@@ -101,13 +106,61 @@ links:
       ike: { suite: { name: 'mix8' }, lifetimeMs: 28_800_000, dpdMs: 10_000, encap: 'auto' },
       ipsec: { suite: { name: 'mix6' }, lifetimeMs: 3_600_000, replayWindow: 4096 },
       psk: { source: 'generated', rotateMs: 7_776_000_000 },
-      bgp: { holdMs: 180_000, maxPrefixes: 10_000, exportNetworks: [], zonePeerIp: undefined },
+      bgp: { holdMs: 180_000, prefixLimit: { prefixes: 10_000 }, exportNetworks: [], zonePeerIp: undefined },
     });
     expect(config.wans).toEqual([
       { name: 'fiber', interface: 'eth0', publicIp: 'auto', natSearch: 'near', priority: 1 },
     ]);
     expect(config.crypto.provider).toBe('node');
     expect(config.debug.exportKeysDir).toBeUndefined();
+    expect(config.ecmp).toEqual({ resilient: true, idleMs: 60_000, rebalanceMs: undefined });
+  });
+
+  it('reads rules for what is imported and exported', () => {
+    const { bgp } =
+      parsed(
+        MANUAL.replace(
+          'import: { max_prefixes: 10000 }',
+          `import:
+        max_prefixes: 500
+        beyond: warn
+        rules:
+          - { prefixes: [40.96.0.0/13, 52.96.0.0/14 le 24, 20.0.0.0/8 ge 16], action: accept, set: { preference: 200 } }
+          - { as_path: { contains: 8075, longest: 3 }, communities: ["65476:100"], large_communities: ["65476:1:2"], action: reject }`,
+        ).replace(
+          'export: { networks: [staff] }',
+          'export: { rules: [{ action: accept, set: { prepend: 2, med: 10, communities: ["65010:1"] } }] }',
+        ),
+      ).links[0] ?? {};
+    const none = { asPath: undefined, communities: undefined, largeCommunities: undefined };
+    expect(bgp?.prefixLimit).toEqual({ prefixes: 500, beyond: 'warn', restartAfterMs: 900_000 });
+    expect(bgp?.importRules).toEqual([
+      {
+        ...none,
+        prefixes: [
+          { prefix: prefix('40.96.0.0/13'), ge: 13, le: 13 },
+          { prefix: prefix('52.96.0.0/14'), ge: 14, le: 24 },
+          { prefix: prefix('20.0.0.0/8'), ge: 16, le: 32 },
+        ],
+        accept: true,
+        set: { preference: 200, med: undefined },
+      },
+      {
+        prefixes: undefined,
+        asPath: { contains: 8075, origin: undefined, longest: 3 },
+        communities: [65476 * 65536 + 100],
+        largeCommunities: [[65476, 1, 2]],
+        accept: false,
+        set: { preference: undefined, med: undefined },
+      },
+    ]);
+    expect(bgp?.exportRules).toEqual([
+      {
+        prefixes: undefined,
+        accept: true,
+        set: { prepend: 2, med: 10, communities: [65010 * 65536 + 1], largeCommunities: undefined },
+      },
+    ]);
   });
 });
 

@@ -45,6 +45,36 @@ describe('diff', () => {
     ]);
   });
 
+  it('makes a group anew that changes between plain and resilient, or its buckets: the kernel refuses to replace it', () => {
+    const [plain, few, many] = [undefined, 64, 1_024].map((buckets) => {
+      const resilience = buckets === undefined ? undefined : { buckets, idleMs: 60_000, rebalanceMs: 0 };
+      return desired(twoZones({ routes: [route('52.96.0.0/14', 'tw0', 'tw1')], resilience }));
+    });
+    const anew = (before: string, after: string): string[] => [
+      `delete nexthop id 77103 group 77000/77001${before}`,
+      `add nexthop id 77103 group 77000/77001${after}`,
+      'add route 52.96.0.0/14 table 7700 nhid 77103 src 169.254.21.1',
+    ];
+    const type = (buckets: number) => ` type resilient buckets ${buckets} idle_timer 60 unbalanced_timer 0`;
+    expect(text(plain ?? [], few ?? [])).toEqual(anew('', type(64)));
+    expect(text(few ?? [], many ?? [])).toEqual(anew(type(64), type(1_024)));
+    expect(text(many ?? [], plain ?? [])).toEqual(anew(type(1_024), ''));
+  });
+
+  it('changes the timers of a group without a word to its routes', () => {
+    const [before = [], after = []] = [60_000, 30_000].map((idleMs) =>
+      desired(
+        twoZones({
+          routes: [route('52.96.0.0/14', 'tw0', 'tw1')],
+          resilience: { buckets: 64, idleMs, rebalanceMs: 0 },
+        }),
+      ),
+    );
+    expect(text(before, after)).toEqual([
+      'replace nexthop id 77103 group 77000/77001 type resilient buckets 64 idle_timer 30 unbalanced_timer 0',
+    ]);
+  });
+
   it('deletes nothing that the kernel already dropped with the last member of a group', () => {
     const before = desired(twoZones({ routes: BOTH, tunnels: [tunnel(0), tunnel(1, { up: false })] }));
     const after = desired(twoZones({ tunnels: [tunnel(0, { up: false }), tunnel(1, { up: false })] }));
@@ -89,7 +119,12 @@ describe('diff', () => {
 
   it('puts right what carries our mark in a shape we never make', () => {
     const [address, nexthop] = desired(twoZones({ tunnels: [tunnel(0)] }));
-    const foreign: KernelObject = { kind: 'nexthop-group', id: 76_900, members: [76_905] };
+    const foreign: KernelObject = {
+      kind: 'nexthop-group',
+      id: 76_900,
+      members: [{ id: 76_905, weight: 1 }],
+      resilience: undefined,
+    };
     expect(
       text(
         [foreign],

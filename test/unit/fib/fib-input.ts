@@ -20,7 +20,15 @@ export function twoZones(change: Partial<FibInput> = {}): FibInput {
 
 export function tunnel(number: number, change: Partial<FibTunnel> = {}): FibTunnel {
   const bgpPeers = [ip(`169.254.${21 + number}.2`)];
-  return { interface: `tw${number}`, interfaceIndex: 10 + number, up: true, learns: true, bgpPeers, ...change };
+  return {
+    interface: `tw${number}`,
+    interfaceIndex: 10 + number,
+    up: true,
+    learns: true,
+    returning: false,
+    bgpPeers,
+    ...change,
+  };
 }
 
 export const route = (text: string, ...via: string[]) => ({ prefix: prefix(text), via });

@@ -5,15 +5,18 @@ import {
   CLOSED_TABLE,
   type FibBase,
   type FixedObject,
+  type KernelAbilities,
   type KernelChange,
   type KernelObject,
   type KernelRoute,
+  type Resilience,
   TABLE,
 } from '../../../src/fib/types.ts';
 import { type Prefix, type PrefixKey, prefixKey } from '../../../src/lib/ip.ts';
 
 /** A whole plan as one value. */
-export interface FibInput extends Omit<FibBase, 'statics'> {
+export interface FibInput extends Omit<FibBase, 'statics' | 'resilience'> {
+  readonly resilience?: Resilience | undefined;
   readonly statics?: readonly Prefix[];
   /** Learned: prefixes and the interfaces of their paths. */
   readonly routes: readonly { readonly prefix: Prefix; readonly via: readonly string[] }[];
@@ -28,15 +31,15 @@ export function tell(plan: FibPlan, input: FibInput): FibPlan {
   // the first of several routes to one prefix counts
   for (const route of learned) if (!via.has(prefixKey(route.prefix))) via.set(prefixKey(route.prefix), route.via);
   for (const key of [...plan.keys()]) if (!via.has(key)) plan.setPaths(key, [], false);
-  plan.setBase({ statics: [], ...input });
+  plan.setBase({ statics: [], resilience: undefined, ...input });
   for (const [key, paths] of via) plan.setPaths(key, paths, announced.has(key));
   return plan;
 }
 
 /** All kernel objects that realise `input`, bottom up. */
-export function desired(input: FibInput): KernelObject[] {
+export function desired(input: FibInput, abilities?: KernelAbilities): KernelObject[] {
   const plan = tell(new FibPlan(), input);
-  const { objects } = plan.resolve(new Set());
+  const { objects } = plan.resolve(new Set(), abilities);
   const routes = [CLOSED_TABLE, TABLE].flatMap((table) => {
     const empty = new KernelState();
     return [...empty.missing(plan, plan.keys())].flatMap(({ object }) =>

@@ -71,6 +71,44 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
     ],
   },
   {
+    name: 'a tunnel that is alone in a resilient group stands beside itself: only then does the kernel note which buckets are in use',
+    input: twoZones({
+      tunnels: [tunnel(0, { up: false }), tunnel(1)],
+      routes: [route('52.96.0.0/14', 'tw0', 'tw1')],
+      resilience: { buckets: 64, idleMs: 60_000, rebalanceMs: 300_000 },
+    }),
+    kernel: [
+      ...ADDRESSES,
+      'nexthop id 76901 dev tw1',
+      'nexthop id 77001 dev tw1',
+      'nexthop id 76801 dev tw1',
+      'nexthop id 77103 group 76801/77001,65535 type resilient buckets 64 idle_timer 60 unbalanced_timer 300',
+      'route 169.254.22.2/32 table 7700 nhid 76901 src 169.254.21.1',
+      'route 52.96.0.0/14 table 7700 nhid 77103 src 169.254.21.1',
+      ...RULES,
+    ],
+  },
+  {
+    name: 'a tunnel that is only returning carries what no other one does',
+    input: twoZones({
+      tunnels: [tunnel(0, { returning: true }), tunnel(1)],
+      routes: [route('52.96.0.0/14', 'tw0', 'tw1'), route('20.20.32.0/19', 'tw0')],
+    }),
+    kernel: [
+      ...ADDRESSES,
+      'nexthop id 76900 dev tw0',
+      'nexthop id 76901 dev tw1',
+      'nexthop id 77000 dev tw0',
+      'nexthop id 77001 dev tw1',
+      'nexthop id 77103 group 77001',
+      'route 169.254.21.2/32 table 7700 nhid 76900 src 169.254.21.1',
+      'route 169.254.22.2/32 table 7700 nhid 76901 src 169.254.21.1',
+      'route 52.96.0.0/14 table 7700 nhid 77103 src 169.254.21.1',
+      'route 20.20.32.0/19 table 7700 nhid 77000 src 169.254.21.1',
+      ...RULES,
+    ],
+  },
+  {
     name: 'a tunnel whose sessions are gone leaves its groups, but not its BGP speaker nor what leads everywhere',
     input: twoZones({
       tunnels: [tunnel(0), tunnel(1, { learns: false })],

@@ -134,6 +134,47 @@ describe('native sockets', () => {
     expect(closed).toBe('closed by us');
   });
 
+  it('sign a TCP conversation, and tell when all of it has left', async () => {
+    const key = utf8('a password');
+    const here = ip('127.0.0.1');
+    const listener = await listenTcp(
+      addon,
+      { localAddress: here, port: 0, ttl: 255, minTtl: 255, md5: [{ peer: ip('127.0.0.2'), key }] },
+      (connection) => ({ onData: (bytes) => connection.write(bytes), onClosed: () => undefined }),
+    );
+    let sent = 0;
+    const answer = await new Promise<string>((resolve) => {
+      const connection = dialTcp(
+        addon,
+        { address: here, port: listener.port },
+        { localAddress: ip('127.0.0.2'), ttl: 255, md5: [{ peer: here, key }] },
+        {
+          onConnected: () => connection.write(utf8('signed')),
+          onSent: () => sent++,
+          onData: (bytes) => {
+            connection.abort();
+            resolve(fromUtf8(bytes));
+          },
+          onClosed: resolve,
+        },
+      );
+    });
+    listener.close();
+    expect([answer, sent]).toEqual(['signed', 1]);
+  });
+
+  it.each([
+    [{ md5: [{ peer: ip('127.0.0.1'), key: new Uint8Array(0) }] }, /md5\.key: expected 1 to 80 octets, got 0 octets/],
+    [{ md5: [{ peer: ip('127.0.0.1'), key: new Uint8Array(81) }] }, /md5\.key: expected 1 to 80 octets, got 81 octets/],
+    [{ minTtl: 0 }, /minTtl: expected a whole number from 1 to 255/],
+  ])('refuse options that mean nothing: %j', async (options, words) => {
+    const handlers = { onConnected: () => undefined, onData: () => undefined };
+    const to = { address: ip('127.0.0.1'), port: 1 };
+    expect(await new Promise<string>((onClosed) => dialTcp(addon, to, options, { ...handlers, onClosed }))).toMatch(
+      words,
+    );
+  });
+
   it('report a refused connection as closed', async () => {
     const to = { address: ip('127.0.0.1'), port: 1 };
     const handlers = { onConnected: () => undefined, onData: () => undefined };

@@ -46,7 +46,15 @@ describe('received prefixes', () => {
 describe('advertised prefixes', () => {
   it('are our networks, to a known neighbour', () => {
     expect(views.advertised('169.254.21.2')).toEqual([
-      { prefix: '10.1.20.0/24', next_hop: '169.254.21.1', as_path: '65010', origin: 'igp' },
+      {
+        prefix: '10.1.20.0/24',
+        next_hop: '169.254.21.1',
+        as_path: '65010',
+        origin: 'igp',
+        med: null,
+        communities: [],
+        large_communities: [],
+      },
     ]);
     expect(views.advertised('192.0.2.1')).toBeUndefined();
   });

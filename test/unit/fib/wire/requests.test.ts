@@ -31,10 +31,38 @@ const REQUESTS: readonly { name: string; change: KernelChange; type: number; fla
   },
   {
     name: 'a replaced group: no family, members with weight 1 (sent as 0)',
-    change: { op: 'replace', object: { kind: 'nexthop-group', id: 77_103, members: [77_000, 77_001] } },
+    change: {
+      op: 'replace',
+      object: {
+        kind: 'nexthop-group',
+        id: 77_103,
+        members: [
+          { id: 77_000, weight: 1 },
+          { id: 77_001, weight: 1 },
+        ],
+        resilience: undefined,
+      },
+    },
     type: 104,
     flags: 0x500,
     hex: '00004d0000000000 080001002f2d0100 14000200c82c010000000000c92c010000000000',
+  },
+  {
+    name: 'a resilient group: its type, then buckets and timers in hundredths of a second, nested',
+    change: {
+      op: 'add',
+      object: {
+        kind: 'nexthop-group',
+        id: 77_103,
+        members: [{ id: 77_000, weight: 1 }],
+        resilience: { buckets: 1_024, idleMs: 60_000, rebalanceMs: 300_000 },
+      },
+    },
+    type: 104,
+    flags: 0x600,
+    hex:
+      '00004d0000000000 080001002f2d0100 0c000200c82c010000000000 0600030001000000' +
+      '1c000c80 0600010000040000 0800020070170000 0800030030750000',
   },
   {
     name: 'a route: table above 255 as an attribute, scope link, nexthop by id, preferred source',
