@@ -10,7 +10,7 @@ import { main, onPath, ROOT, run, StepError, step } from './steps.mjs';
 
 const OUTPUT = join(ROOT, '.setup/fuzz');
 /** Where news counts. */
-const INSTRUMENTED = ['src/ike'];
+const INSTRUMENTED = ['src/ike', 'src/bgp'];
 
 const NATIVE = 'native-';
 
