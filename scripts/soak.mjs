@@ -9,7 +9,7 @@ import { main, run, StepError, step } from './steps.mjs';
 
 const SCHEDULES = [1, 2, 3, 4].map((part) => `test/sim/ike-schedules-${part}.sim.test.ts`);
 const ESP = 'test/unit/esp/differential.test.ts';
-const FILES = ['rekey-suites', 'rekey', 'lifetimes', 'peer-faults', 'hostile'].map(
+const FILES = ['rekey-suites', 'rekey', 'lifetimes', 'peer-faults', 'hostile', 'fib-chaos'].map(
   (name) => `test/netns/${name}.netns.test.ts`,
 );
 /** What shows that the addon works: the published vectors, the edge of the API, real peers. */

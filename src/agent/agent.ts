@@ -4,6 +4,7 @@ import { formatIp, type IpAddress } from '../lib/ip.ts';
 import { after, type Instant } from '../lib/time.ts';
 import type { Alarms } from './alarms.ts';
 import type { EventLog } from './event-log.ts';
+import { FibAlarm } from './fib-alarm.ts';
 import type { OutsideAddresses } from './outside-addresses.ts';
 import { Path, type PathDeps } from './path.ts';
 import { PeerSource, type PeerSourceDeps, type RegistrationView } from './peer-source.ts';
@@ -40,6 +41,7 @@ export class Agent {
   readonly startedAt: Date;
   readonly #deps: AgentDeps;
   readonly #source: PeerSource;
+  readonly #fibAlarm: FibAlarm;
   #config: Config;
   #peers: readonly ZonePeer[] = [];
   #paths: readonly Path[] = [];
@@ -52,6 +54,7 @@ export class Agent {
     this.#deps = deps;
     this.startedAt = deps.clock.wall();
     this.#source = new PeerSource(deps, (peers) => this.#setPeers(peers));
+    this.#fibAlarm = new FibAlarm(deps, () => deps.routing.fibCounters());
   }
 
   get config(): Config {
@@ -196,6 +199,7 @@ export class Agent {
     this.#deps.outside.tick(now);
     this.#source.tick(now);
     for (const path of this.#paths) path.tick(now);
+    this.#fibAlarm.tick(now);
     this.#cancelTick = this.#deps.clock.wakeAt(after(now, SAMPLE_MS), () => this.#sample(after(now, TICK_MS)));
   }
 

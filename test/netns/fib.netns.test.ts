@@ -1,7 +1,6 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from './eventually.ts';
+import { LineDriver } from './line-driver.ts';
 import { newPrefix, removeLeftovers, removeNamespaces } from './namespaces.ts';
 import { run } from './process.ts';
 import { snapshot } from './snapshot.ts';
@@ -58,7 +57,8 @@ const HEALTHY = {
 /** The group while only tw0 is up. */
 const ALONE = 'id 77103 group 76800/77000 resilient 1024';
 
-let driver: Driver;
+const startDriver = () => new LineDriver(NAMESPACE, DRIVER);
+let driver: LineDriver;
 let before: string;
 
 beforeEach(async () => {
@@ -83,7 +83,7 @@ beforeEach(async () => {
   await ip('nexthop add id 9 dev wan0');
   await eventually('the links have carrier', 5_000, async () => !/NO-CARRIER/.test(await ip('link show')));
   before = await snapshot(NAMESPACE);
-  driver = new Driver();
+  driver = startDriver();
 });
 
 afterEach(async () => {
@@ -172,13 +172,13 @@ describe('the FIB in a real kernel', () => {
   it('adopts what a killed run left, and clears it without ever having made it', async () => {
     await driver.ask(BOTH);
     await driver.kill();
-    driver = new Driver();
+    driver = startDriver();
     expect(await driver.ask({ ...BOTH, routes: { '52.96.0.0/14': ['tw0', 'tw1'] } })).toEqual({
       changed: 2, // the routes no longer wanted
       problems: [],
     });
     await driver.kill();
-    driver = new Driver();
+    driver = startDriver();
     await driver.ask({ do: 'clear' });
     expect(await snapshot(NAMESPACE)).toBe(before);
   });
@@ -188,7 +188,7 @@ describe('the FIB in a real kernel', () => {
     void driver.ask({ ...BOTH, routes: Object.fromEntries(many) }).catch(() => undefined);
     await eventually('the first routes are there', 5_000, async () => (await kernel()).routes.length > 0);
     await driver.kill();
-    driver = new Driver();
+    driver = startDriver();
     expect(await driver.ask(BOTH)).toMatchObject({ problems: [] });
     expect(await kernel()).toEqual(HEALTHY);
     await driver.ask({ do: 'clear' });
@@ -289,44 +289,4 @@ async function kernel(): Promise<typeof HEALTHY> {
 async function rules(): Promise<string[]> {
   const lines = (await ip('rule show')).split('\n').filter((line) => line.includes('proto 77'));
   return lines.map((line) => line.replace(/\s+/g, ' ').trim());
-}
-
-/** A process in the namespace that holds the applier. */
-class Driver {
-  readonly #child: ChildProcessWithoutNullStreams;
-  readonly #ended: Promise<void>;
-  readonly #waiting: ((result: unknown) => void)[] = [];
-  #errors = '';
-
-  constructor() {
-    this.#child = spawn('ip', ['netns', 'exec', NAMESPACE, process.execPath, DRIVER]);
-    this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
-    this.#child.stderr.on('data', (chunk) => {
-      this.#errors += chunk;
-    });
-    createInterface({ input: this.#child.stdout }).on('line', (line) => {
-      const answer = JSON.parse(line);
-      if ('result' in answer) this.#waiting.shift()?.(answer.result);
-    });
-  }
-
-  /** The result of one command; rejects with the driver's last words when it ended instead. */
-  ask(command: object): Promise<unknown> {
-    this.#child.stdin.write(`${JSON.stringify(command)}\n`);
-    return Promise.race([
-      new Promise((resolve) => this.#waiting.push(resolve)),
-      this.#ended.then(() => Promise.reject(new Error(`the driver ended: ${this.#errors}`))),
-    ]);
-  }
-
-  async stop(): Promise<void> {
-    this.#child.stdin.end();
-    await this.#ended;
-  }
-
-  /** SIGKILL: nothing gets a chance to clean up. */
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await this.#ended;
-  }
 }
