@@ -13,6 +13,8 @@ export interface DaemonPlace {
   readonly neighbor: string;
   readonly neighborAsn: number;
   readonly prefixes: readonly string[];
+  /** ExaBGP only: more attributes of some prefixes, such as `attribute [ 0x04 0x80 0x0064 ]`. */
+  readonly attributes?: ReadonlyMap<string, string>;
 }
 
 /** A BGP daemon of somebody else with one session. */
@@ -227,7 +229,7 @@ class ExabgpDaemon implements BgpDaemon {
   }
 
   async start(): Promise<void> {
-    const { address, asn, neighbor, neighborAsn, prefixes } = this.#program.place;
+    const { address, asn, neighbor, neighborAsn, prefixes, attributes } = this.#program.place;
     const file = (name: string) => this.#program.file(name);
     await writeFile(file('seen'), '');
     await writeFile(
@@ -239,7 +241,7 @@ neighbor ${neighbor} {
   family { ipv4 unicast; }
   api { processes [ seen ]; receive { parsed; update; } neighbor-changes; }
   announce { ipv4 {
-${prefixes.map((prefix) => `    unicast ${prefix} next-hop ${address};`).join('\n')}
+${prefixes.map((prefix) => `    unicast ${prefix} next-hop ${address} ${attributes?.get(prefix) ?? ''};`).join('\n')}
   } }
 }
 `,

@@ -3,68 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CeaseSubcode } from '../../src/bgp/index.ts';
-import type { BgpConfig } from '../../src/bgp/types.ts';
 import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
 import { ip, prefix } from '../../src/lib/ip.ts';
 import { type BgpDaemon, DAEMONS } from './bgp-daemons.ts';
+import { CONFIG, CPE, createLink, removeLink, ZONE } from './bgp-link.ts';
 import { BgpSpeaker } from './bgp-speaker.ts';
 import { eventually } from './eventually.ts';
-import { newPrefix, removeLeftovers, removeNamespaces } from './namespaces.ts';
-import { run } from './process.ts';
 
-/*
- *   cpe                      zone
- *   lo 169.254.21.1          lo 169.254.21.2
- *   tun0 ── veth, no ARP, no addresses, as a tunnel is ── tun0
- *   BgpSession, AS 4200000001                a real daemon, AS 65476, 25 prefixes
- */
-const PREFIX = newPrefix();
-const CPE = { name: `${PREFIX}-cpe`, address: '169.254.21.1', asn: 4_200_000_001 };
-const ZONE = { name: `${PREFIX}-zone`, address: '169.254.21.2', asn: 65476 };
 const NETWORKS = ['10.1.20.0/24', '10.1.22.0/23'];
-const CONFIG: BgpConfig = {
-  localAs: CPE.asn,
-  remoteAs: ZONE.asn,
-  localAddress: ip(CPE.address),
-  peerAddress: ip(ZONE.address),
-  routerId: ip(CPE.address),
-  holdTimeSec: 180,
-  passive: false,
-  signed: false,
-  role: 'customer',
-  prefixLimit: { prefixes: 1000, beyond: 'restart', restartAfterMs: 900_000 },
-  minHoldTimeSec: 3,
-};
-
-beforeAll(async () => {
-  await removeLeftovers();
-  for (const { name } of [CPE, ZONE]) await run('ip', ['netns', 'add', name]);
-  await run('ip', [
-    'link',
-    'add',
-    'tun0',
-    'netns',
-    CPE.name,
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'tun0',
-    'netns',
-    ZONE.name,
-  ]);
-  for (const [end, far] of [
-    [CPE, ZONE],
-    [ZONE, CPE],
-  ] as const) {
-    const node = (words: string) => run('ip', ['-n', end.name, ...words.split(' ')]);
-    await node('link set lo up');
-    await node(`addr add ${end.address}/32 dev lo`);
-    await node('link set tun0 address 02:00:00:00:00:01 arp off up');
-    await node(`route add ${far.address}/32 dev tun0 src ${end.address}`);
-  }
-});
-afterAll(() => removeNamespaces([CPE.name, ZONE.name]));
+beforeAll(createLink);
+afterAll(removeLink);
 
 describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
   let directory: string;
