@@ -4,23 +4,21 @@ import type { FibPlan } from '../fib/plan.ts';
 import type { FibBase, FibPermit, FibTunnel, Resilience } from '../fib/types.ts';
 import type { Clock } from '../io/clock.ts';
 import { formatIp, type IpAddress, maskedPrefix, type Prefix, prefixKey } from '../lib/ip.ts';
-import { after, elapsedMs, type Instant } from '../lib/time.ts';
+import { after } from '../lib/time.ts';
 import { Rib, samePath } from '../rib/index.ts';
 import type { ReceivedRoute, RibEntry, RibPath } from '../rib/types.ts';
 import { runs, Sharing } from './announcements.ts';
 import type { EventLog } from './event-log.ts';
 import type { FibApplier, FibResult } from './fib-applier.ts';
+import { type Change, Passes } from './passes.ts';
+import { RoutingPeer } from './routing-peer.ts';
 import type { TunnelSpec } from './tunnel-spec.ts';
 
-/** A session that sent no End-of-RIB (RFC 4724 §2: a SHOULD) has told its table after so long. */
-const TABLE_WITHIN_MS = 60_000;
 /**
  * While a session is telling its table, and that is a big one, its prefixes gather for so long at most: two zones that tell the
  * same are then one write each, not two.
  */
 const GATHER = { fromPrefixes: 1_000, ms: 100 } as const;
-/** A returning peer that tells nothing more for so long has probably told all. */
-const QUIET_MS = 3_000;
 /** No interface has this index. */
 const NO_DEVICE = 0;
 
@@ -44,35 +42,12 @@ export interface RoutingPolicy {
   readonly importRules: ReadonlyMap<string, NonNullable<ImportPolicy['rules']>>;
 }
 
-interface Peer {
-  readonly config: BgpConfig;
-  readonly interface: string;
-  /** BGP Identifier of the running session. */
-  routerId: IpAddress;
-  /** Its routes are in use: the session is up, or the peer restarts. */
-  established: boolean;
-  /** Established, and its table is not complete. */
-  telling: boolean;
-  /** It was there before and has not told again what it leads to. */
-  returning: boolean;
-  lastUpdateAt: Instant;
-  /** Of the present policy, once it is asked for. */
-  judge: ImportJudge | undefined;
-  cancelTableWait: (() => void) | undefined;
-  cancelQuiet: (() => void) | undefined;
-  /** Of the time that stale routes have left. */
-  cancelStale: (() => void) | undefined;
-}
-
-/** How much a change concerns: learned routes; which sessions there are; tunnels, devices, policy. */
-const CHANGES = ['routes', 'sessions', 'devices'] as const;
-type Change = (typeof CHANGES)[number];
-
 /** From what the BGP peers announce and which tunnels are up to what the kernel should hold. */
 export class Routing {
   readonly #deps: RoutingDeps;
   readonly #tunnels = new Map<string, FibTunnel & { readonly localAddress: IpAddress }>();
-  readonly #peers = new Map<string, Peer>();
+  readonly #peers = new Map<string, RoutingPeer>();
+  readonly #passes = new Passes((change) => this.#pass(change));
   readonly #rib = new Rib<PathAttributes>();
   /** Tunnels whose far end does not answer. */
   readonly #silent = new Set<string>();
@@ -84,11 +59,6 @@ export class Routing {
     resilience: undefined,
     importRules: new Map(),
   };
-  #scheduled: Promise<void> | undefined;
-  /** The most that has changed since the last pass was asked for. */
-  #changed: Change = 'devices';
-  /** Wanted or under way: until they are done the kernel is behind. */
-  #passes = 0;
   #problems: FibResult['problems'] = [];
   #lastInterfaces: { multipath: readonly RibPath[]; awaited: readonly RibPath[]; names: readonly string[] } = {
     multipath: [],
@@ -119,7 +89,7 @@ export class Routing {
         return after.rejected === before.rejected && samePath(after.path, before.path) ? before : after;
       });
     }
-    void this.#apply('devices');
+    void this.#apply('devices', this.#tunnels.keys());
   }
 
   /** The tunnel is wanted. It keeps its place among the others, and so its kernel ids, while its device comes and goes. */
@@ -138,7 +108,7 @@ export class Routing {
   /** The device exists; nothing is routed to it until `setUp`. */
   deviceOpened(tunnelInterface: string, interfaceIndex: number): void {
     this.#change(tunnelInterface, { interfaceIndex, up: false });
-    void this.#apply('devices');
+    void this.#apply('devices', [tunnelInterface]);
   }
 
   deviceClosed(tunnelInterface: string): void {
@@ -148,37 +118,32 @@ export class Routing {
   /** Resolves when the kernel holds the result. */
   setUp(tunnelInterface: string, up: boolean): Promise<void> {
     this.#change(tunnelInterface, { up });
-    return this.#apply('devices');
+    return this.#apply('devices', [tunnelInterface]);
   }
 
   /** The far end of a tunnel does not answer, or does again: learned routes lead there only when it does, or when no other does. */
   setSilent(tunnelInterface: string, silent: boolean): void {
     if (silent) this.#silent.add(tunnelInterface);
     else this.#silent.delete(tunnelInterface);
-    void this.#apply('sessions');
+    void this.#apply('sessions', [tunnelInterface]);
   }
 
   removeTunnel(tunnelInterface: string): void {
     this.#silent.delete(tunnelInterface);
     this.#tunnels.delete(tunnelInterface);
-    void this.#apply('devices');
+    void this.#apply('devices', []);
   }
 
   addPeer(key: string, tunnelInterface: string, config: BgpConfig): void {
-    const routerId = config.peerAddress;
-    this.#peers.set(key, {
-      config,
-      interface: tunnelInterface,
-      routerId,
-      established: false,
-      telling: false,
-      returning: false,
-      lastUpdateAt: this.#deps.clock.now(),
-      judge: undefined,
-      cancelTableWait: undefined,
-      cancelQuiet: undefined,
-      cancelStale: undefined,
+    const peer: RoutingPeer = new RoutingPeer(config, tunnelInterface, this.#deps.clock, {
+      onTableTime: () => this.endOfRib(key),
+      onReturned: () => void this.#apply('sessions', [tunnelInterface]),
+      onStale: () => {
+        this.#rib.staleExpired(key);
+        void this.#apply('sessions', [tunnelInterface]);
+      },
     });
+    this.#peers.set(key, peer);
     this.#rib.addPeer(key, config.prefixLimit.prefixes);
   }
 
@@ -192,35 +157,9 @@ export class Routing {
   peerUp(key: string, routerId: IpAddress, keepsForwarding = false): void {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
-    peer.routerId = routerId;
-    peer.established = true;
-    peer.telling = true;
-    peer.cancelStale?.();
     if (!keepsForwarding) this.#rib.staleExpired(key);
-    peer.returning = !keepsForwarding && this.#rib.remembers(key);
-    const { clock } = this.#deps;
-    peer.lastUpdateAt = clock.now();
-    if (peer.returning) this.#waitForQuiet(peer);
-    void this.#apply('sessions');
-    peer.cancelTableWait = clock.wakeAt(after(clock.now(), TABLE_WITHIN_MS), () => this.endOfRib(key));
-  }
-
-  /** For peers that send no End-of-RIB. */
-  #waitForQuiet(peer: Peer): void {
-    const { clock } = this.#deps;
-    const quietAt = after(peer.lastUpdateAt, QUIET_MS);
-    peer.cancelQuiet?.();
-    peer.cancelQuiet = clock.wakeAt(quietAt, () => {
-      if (peer.returning && elapsedMs(peer.lastUpdateAt, clock.now()) < QUIET_MS) return this.#waitForQuiet(peer);
-      this.#returned(peer);
-    });
-  }
-
-  #returned(peer: Peer): void {
-    peer.cancelQuiet?.();
-    if (!peer.returning) return;
-    peer.returning = false;
-    void this.#apply('sessions');
+    peer.up(routerId, !keepsForwarding && this.#rib.remembers(key));
+    void this.#apply('sessions', [peer.interface]);
   }
 
   /** The peer tells all it announces once more; what it leaves out is void at `endOfRib`. */
@@ -231,14 +170,11 @@ export class Routing {
   /** The peer has told all it announces. */
   endOfRib(key: string): void {
     const peer = this.#peers.get(key);
-    peer?.cancelTableWait?.();
-    if (peer !== undefined) {
-      peer.telling = false;
-      this.#returned(peer);
-    }
+    if (peer === undefined) return;
+    peer.tableTold();
     this.#rib.tableComplete(key);
     if (!this.#isTelling()) this.#stopGathering();
-    void this.#apply();
+    void this.#apply('routes', [peer.interface]);
   }
 
   /** One UPDATE: import policy, then the RIB. */
@@ -247,14 +183,14 @@ export class Routing {
     if (peer === undefined) return;
     this.#rib.withdraw(key, withdrawn.map(prefixKey));
     const receivedAt = this.#deps.clock.now();
-    peer.lastUpdateAt = receivedAt;
+    peer.updated();
     const judge = this.#judgeOf(peer);
     const share = new Sharing(key, peer);
     for (const { attributes, prefixes, verdict } of runs(announced, judge)) {
       this.#rib.announce(key, prefixes, share.announcement({ attributes, receivedAt }, verdict));
     }
     if (this.#rib.pendingChanges >= GATHER.fromPrefixes && this.#isTelling()) this.#gather();
-    void this.#apply();
+    void this.#apply('routes', [peer.interface]);
   }
 
   /**
@@ -264,29 +200,17 @@ export class Routing {
   peerDown(key: string, staleSec = 0): void {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
-    peer.cancelTableWait?.();
-    peer.cancelQuiet?.();
-    peer.cancelStale?.();
-    peer.telling = false;
-    peer.returning = false;
     if (staleSec > 0) {
-      const { clock } = this.#deps;
       this.#rib.sessionPaused(key);
-      peer.cancelStale = clock.wakeAt(after(clock.now(), staleSec * 1_000), () => this.#staleExpired(key, peer));
+      peer.paused(staleSec);
       return;
     }
-    peer.established = false;
+    peer.down();
     this.#setBase();
     this.#deps.applier.leaveDead();
     this.#stopGathering();
     this.#rib.sessionLost(key);
-    void this.#apply('sessions');
-  }
-
-  #staleExpired(key: string, peer: Peer): void {
-    peer.established = false;
-    this.#rib.staleExpired(key);
-    void this.#apply('sessions');
+    void this.#apply('sessions', [peer.interface]);
   }
 
   /** Undefined when there is no such peer. */
@@ -327,7 +251,7 @@ export class Routing {
     if (own !== undefined) return own.message;
     const peers = [...this.#peers.values()].filter((peer) => peer.interface === tunnelInterface);
     if (peers.some((peer) => peer.returning)) return 'the BGP peer is back and still telling its table';
-    return this.#passes > 0 ? 'routes are on their way into the kernel' : undefined;
+    return this.#passes.isWaiting(tunnelInterface) ? 'routes are on their way into the kernel' : undefined;
   }
 
   /** Tells the plan of the routes that have changed since the last call. */
@@ -357,39 +281,32 @@ export class Routing {
     this.#note(await this.#deps.applier.clear());
   }
 
-  /** Changes of one turn of the event loop share one pass; a burst of UPDATEs must not cost one pass each. */
-  #apply(change: Change = 'routes'): Promise<void> {
+  #apply(change: Change, tunnels: Iterable<string>): Promise<void> {
     if (change === 'routes' && this.#cancelGathering !== undefined) return Promise.resolve();
-    if (CHANGES.indexOf(change) > CHANGES.indexOf(this.#changed)) this.#changed = change;
-    this.#scheduled ??= this.#pass();
-    return this.#scheduled;
+    return this.#passes.request(change, tunnels);
   }
 
-  async #pass(): Promise<void> {
-    this.#passes++;
-    await Promise.resolve(); // the rest of this turn's changes
-    this.#scheduled = undefined;
-    if (!this.#closed) this.#note(await this.#tell());
-    this.#passes--;
-  }
-
-  #tell(): Promise<FibResult> {
+  async #pass(change: Change): Promise<void> {
+    if (this.#closed) return;
     const { applier } = this.#deps;
-    const changed = this.#changed;
-    this.#changed = 'routes';
-    if (changed !== 'routes') this.#setBase();
-    return changed === 'devices' ? applier.apply() : applier.routesChanged();
+    if (change !== 'routes') this.#setBase();
+    this.#note(await (change === 'devices' ? applier.apply() : applier.routesChanged()));
   }
 
   #isTelling(): boolean {
-    return [...this.#peers.values()].some(({ telling }) => telling);
+    return this.#telling().length > 0;
+  }
+
+  /** Tunnels whose peers are telling their tables. */
+  #telling(): string[] {
+    return [...this.#peers.values()].flatMap((peer) => (peer.telling ? peer.interface : []));
   }
 
   #gather(): void {
     const { clock } = this.#deps;
     this.#cancelGathering ??= clock.wakeAt(after(clock.now(), GATHER.ms), () => {
       this.#stopGathering();
-      void this.#apply();
+      void this.#apply('routes', this.#telling());
     });
   }
 
@@ -451,7 +368,7 @@ export class Routing {
     return this.#lastInterfaces.names;
   }
 
-  #judgeOf(peer: Peer): ImportJudge {
+  #judgeOf(peer: RoutingPeer): ImportJudge {
     peer.judge ??= new ImportJudge(this.#importPolicy(peer.config));
     return peer.judge;
   }
