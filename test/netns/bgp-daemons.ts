@@ -23,8 +23,21 @@ export interface BgpDaemon {
   stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
   /** Prefixes it has learned from us, sorted. */
   learned(): Promise<string[]>;
+  /** What it holds of one of our prefixes. */
+  attributes(prefix: string): Promise<SeenAttributes>;
   /** Whether it knows that the last session ended with our Cease/Administrative Shutdown. */
   sawShutdown(): Promise<boolean>;
+}
+
+/** The words of four daemons, made alike. */
+export interface SeenAttributes {
+  readonly asPath: readonly number[];
+  readonly nextHop: string;
+  readonly med: number | undefined;
+  /** `65010:1`, sorted. */
+  readonly communities: readonly string[];
+  /** `65010:1:2`, sorted. */
+  readonly largeCommunities: readonly string[];
 }
 
 export const DAEMONS: Readonly<Record<string, (place: DaemonPlace) => BgpDaemon>> = {
@@ -97,6 +110,19 @@ protocol bgp branch {
   async learned(): Promise<string[]> {
     return matches(await this.#birdc('show', 'route', 'protocol', 'branch'), /^(\d+\.\d+\.\d+\.\d+\/\d+)/gm);
   }
+  async attributes(prefix: string): Promise<SeenAttributes> {
+    const shown = await this.#birdc('show', 'route', 'all', prefix);
+    const value = (name: string): string => new RegExp(`BGP\\.${name}: (.*)`).exec(shown)?.[1]?.trim() ?? '';
+    const tuples = (text: string): string[] =>
+      [...text.matchAll(/\(([^)]*)\)/g)].map(([, inside = '']) => inside.replace(/, ?/g, ':')).sort();
+    return {
+      asPath: numbers(value('as_path')),
+      nextHop: value('next_hop'),
+      med: optional(value('med')),
+      communities: tuples(value('community')),
+      largeCommunities: tuples(value('large_community')),
+    };
+  }
   async sawShutdown(): Promise<boolean> {
     return (await this.#birdc('show', 'protocols', 'all', 'branch')).includes('Received: Administrative shutdown');
   }
@@ -149,6 +175,17 @@ ${prefixes.map((prefix) => `  network ${prefix}`).join('\n')}
   async learned(): Promise<string[]> {
     const shown = await this.#vtysh(`show bgp ipv4 unicast neighbors ${this.#program.place.neighbor} routes json`);
     return Object.keys(JSON.parse(shown).routes).sort();
+  }
+  async attributes(prefix: string): Promise<SeenAttributes> {
+    const shown = JSON.parse(await this.#vtysh(`show bgp ipv4 unicast ${prefix} json`));
+    const [path] = shown.paths;
+    return {
+      asPath: numbers(path.aspath.string),
+      nextHop: path.nexthops[0].ip,
+      med: path.metric,
+      communities: (path.community?.list ?? []).sort(),
+      largeCommunities: (path.largeCommunity?.list ?? []).sort(),
+    };
   }
   async sawShutdown(): Promise<boolean> {
     const shown = await this.#vtysh(`show bgp neighbors ${this.#program.place.neighbor}`);
@@ -211,6 +248,15 @@ afi-safi-name = "ipv4-unicast"
   async learned(): Promise<string[]> {
     return matches(await this.#gobgp('neighbor', this.#program.place.neighbor, 'adj-in'), /(\d+\.\d+\.\d+\.\d+\/\d+)/g);
   }
+  async attributes(prefix: string): Promise<SeenAttributes> {
+    const shown = JSON.parse(await this.#gobgp('neighbor', this.#program.place.neighbor, 'adj-in', '-j'));
+    const [route] =
+      shown[prefix] ??
+      Object.values(shown)
+        .flat()
+        .filter((each) => (each as GobgpRoute).nlri.prefix === prefix);
+    return gobgpAttributes(route);
+  }
   async sawShutdown(): Promise<boolean> {
     return this.#program.output.includes('notification-received code 6(cease) subcode 2(administrative shutdown)');
   }
@@ -264,12 +310,51 @@ ${prefixes.map((prefix) => `    unicast ${prefix} next-hop ${address} ${attribut
   async learned(): Promise<string[]> {
     return matches(await readFile(this.#program.file('seen'), 'utf8'), /announced (\S+) next-hop/g);
   }
+  async attributes(prefix: string): Promise<SeenAttributes> {
+    const lines = (await readFile(this.#program.file('seen'), 'utf8')).split('\n');
+    const line = lines.findLast((each) => each.includes(` announced ${prefix} `)) ?? '';
+    const inside = (name: string): string => new RegExp(` ${name} \\[ ([^\\]]*) \\]`).exec(line)?.[1]?.trim() ?? '';
+    const word = (name: string): string => new RegExp(` ${name} (\\S+)`).exec(line)?.[1] ?? '';
+    const words = (name: string): string[] =>
+      (inside(name) || word(name).replace('[', '')).split(' ').filter(Boolean).sort();
+    return {
+      asPath: numbers(inside('as-path')),
+      nextHop: word('next-hop'),
+      med: optional(word('med')),
+      communities: words('community'),
+      largeCommunities: words('large-community'),
+    };
+  }
   /** ExaBGP 4.2.21 stumbles over the text of a shutdown (it mixes octets and characters), but not before it knows the type. */
   async sawShutdown(): Promise<boolean> {
     const seen = await readFile(this.#program.file('seen'), 'utf8');
     return /down - .*(notification received \(6,2\)|message of type "3")/.test(seen);
   }
 }
+
+interface GobgpRoute {
+  readonly nlri: { readonly prefix: string };
+  readonly attrs: readonly Record<string, unknown>[];
+}
+
+/** The attributes by their type codes (RFC 4271 §5, RFC 1997, RFC 8092). */
+function gobgpAttributes({ attrs }: GobgpRoute): SeenAttributes {
+  // biome-ignore lint/suspicious/noExplicitAny: another program's JSON
+  const of = (type: number): any => attrs.find((each) => each['type'] === type);
+  const halves = (value: number): string => `${value >>> 16}:${value & 0xffff}`;
+  return {
+    asPath: (of(2)?.as_paths ?? []).flatMap((segment: { asns: number[] }) => segment.asns),
+    nextHop: of(3)?.nexthop ?? '',
+    med: of(4)?.metric,
+    communities: (of(8)?.communities ?? []).map(halves).sort(),
+    largeCommunities: (of(32)?.value ?? [])
+      .map((each: Record<string, number>) => `${each['ASN']}:${each['LocalData1']}:${each['LocalData2']}`)
+      .sort(),
+  };
+}
+
+const numbers = (text: string): number[] => text.split(/\s+/).filter(Boolean).map(Number);
+const optional = (text: string): number | undefined => (text === '' ? undefined : Number(text));
 
 const matches = (text: string, pattern: RegExp): string[] =>
   [...text.matchAll(pattern)].map(([, found = '']) => found).sort();

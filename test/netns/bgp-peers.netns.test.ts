@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CeaseSubcode } from '../../src/bgp/index.ts';
+import type { ExportRoute } from '../../src/bgp/types.ts';
 import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
 import { ip, prefix } from '../../src/lib/ip.ts';
 import { type BgpDaemon, DAEMONS } from './bgp-daemons.ts';
@@ -11,6 +12,21 @@ import { BgpSpeaker } from './bgp-speaker.ts';
 import { eventually } from './eventually.ts';
 
 const NETWORKS = ['10.1.20.0/24', '10.1.22.0/23'];
+const ROUTES: readonly ExportRoute[] = [
+  { prefix: prefix('10.1.20.0/24'), set: {} },
+  {
+    prefix: prefix('10.1.22.0/23'),
+    set: {
+      prepend: 2,
+      med: 4_000_000_000,
+      communities: [0x0064_0001, 0xffff_0000 + 300],
+      largeCommunities: [
+        [4_200_000_001, 1, 4_294_967_295],
+        [65476, 0, 7],
+      ],
+    },
+  },
+];
 beforeAll(createLink);
 afterAll(removeLink);
 
@@ -30,7 +46,7 @@ describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
       prefixes: MICROSOFT_PREFIXES,
     });
     await daemon.start();
-    speaker = await BgpSpeaker.start(CPE.name, CONFIG, NETWORKS.map(prefix));
+    speaker = await BgpSpeaker.start(CPE.name, CONFIG, ROUTES);
   });
   afterEach(async () => {
     await speaker?.remove();
@@ -46,6 +62,21 @@ describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
       origin: 'igp',
       asPath: [{ type: 'sequence', asns: [ZONE.asn] }],
       nextHop: ip(ZONE.address),
+    });
+
+    expect(await daemon.attributes('10.1.20.0/24')).toEqual({
+      asPath: [CPE.asn],
+      nextHop: CPE.address,
+      med: undefined,
+      communities: [],
+      largeCommunities: [],
+    });
+    expect(await daemon.attributes('10.1.22.0/23')).toEqual({
+      asPath: [CPE.asn, CPE.asn, CPE.asn],
+      nextHop: CPE.address,
+      med: 4_000_000_000,
+      communities: ['100:1', '65535:300'],
+      largeCommunities: ['4200000001:1:4294967295', '65476:0:7'],
     });
 
     await daemon.stop('SIGKILL');

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
-import { BgpSession, exportRoutes } from '../../src/bgp/index.ts';
-import type { BgpConfig, BgpInput, BgpOutput, BgpRoute, BgpView } from '../../src/bgp/types.ts';
+import { BgpSession } from '../../src/bgp/index.ts';
+import type { BgpConfig, BgpInput, BgpOutput, BgpRoute, BgpView, ExportRoute } from '../../src/bgp/types.ts';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
-import { formatIp, formatPrefix, type Prefix } from '../../src/lib/ip.ts';
+import { formatIp, formatPrefix } from '../../src/lib/ip.ts';
 import { type Instant, instant } from '../../src/lib/time.ts';
 
 const ENDPOINT = join(import.meta.dirname, 'drivers/tcp-endpoint.mjs');
@@ -36,12 +36,12 @@ export class BgpSpeaker {
     this.#lines = createInterface({ input: this.#child.stdout });
   }
 
-  /** Started, with `networks` to advertise. */
-  static async start(namespace: string, config: BgpConfig, networks: readonly Prefix[]): Promise<BgpSpeaker> {
+  /** Started, with `routes` to advertise. */
+  static async start(namespace: string, config: BgpConfig, routes: readonly ExportRoute[]): Promise<BgpSpeaker> {
     const speaker = new BgpSpeaker(namespace, config);
     await once(speaker.#lines, 'line'); // listening
     speaker.#lines.on('line', (line) => speaker.#onEvent(JSON.parse(line)));
-    speaker.feed({ kind: 'advertise', routes: exportRoutes(networks) });
+    speaker.feed({ kind: 'advertise', routes });
     speaker.feed({ kind: 'start' });
     return speaker;
   }
