@@ -2,7 +2,7 @@ import type { Config, EcmpConfig, PolicyConfig, ProbeConfig } from '../config/ty
 import type { FibPermit, Resilience } from '../fib/types.ts';
 import { formatIp, formatPrefix, hostPrefix, type IpAddress, type Prefix, parseIp } from '../lib/ip.ts';
 import type { RoutingPolicy } from './routing.ts';
-import type { ZonePeer } from './tunnel-spec.ts';
+import { tunnelSpecs, type ZonePeer } from './tunnel-spec.ts';
 
 /** Everything about routes that follows from the configuration and the known far ends. */
 export function routingPolicy(
@@ -31,6 +31,7 @@ export function routingPolicy(
     protected: [...speakers, ...wans, ...endpoints, ...lans],
     allowDefaultRoute: config.remoteNetwork.profiles.includes('internet'),
     resilience: resilience(config.ecmp),
+    weights: new Map(tunnelSpecs(config, peers).map(({ interface: name, link }) => [name, link.weight])),
     importRules: importRules(peers),
   };
 }

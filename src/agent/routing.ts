@@ -38,6 +38,8 @@ export interface RoutingPolicy {
   readonly protected: ImportPolicy['protected'];
   readonly allowDefaultRoute: boolean;
   readonly resilience: Resilience | undefined;
+  /** Of tunnels, by interface; 1 when it is not there. */
+  readonly weights: ReadonlyMap<string, number>;
   /** The operator's rules for what a peer announces, by its address; without, whatever no guard stops is accepted. */
   readonly importRules: ReadonlyMap<string, NonNullable<ImportPolicy['rules']>>;
 }
@@ -57,6 +59,7 @@ export class Routing {
     protected: [],
     allowDefaultRoute: false,
     resilience: undefined,
+    weights: new Map(),
     importRules: new Map(),
   };
   #problems: FibResult['problems'] = [];
@@ -100,6 +103,7 @@ export class Routing {
       up: false,
       learns: false,
       returning: false,
+      weight: 1,
       bgpPeers: spec.bgpPeers.map((peer) => peer.address),
       localAddress: spec.link.bgp.localIp,
     });
@@ -346,6 +350,7 @@ export class Routing {
         .map((tunnel) => ({ address: tunnel.localAddress, interface: tunnel.interface })),
       tunnels: tunnels.map((tunnel) => ({
         ...tunnel,
+        weight: this.#policy.weights.get(tunnel.interface) ?? 1,
         learns: learning.has(tunnel.interface) && !(answering && this.#silent.has(tunnel.interface)),
         returning: !settled.has(tunnel.interface),
       })),

@@ -63,6 +63,7 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
     bandwidthMbps: link.bandwidth ?? DEFAULT_BANDWIDTH_MBPS,
     redundancy: link.redundancy,
     deviceVendor: link.device_vendor,
+    weight: link.weight,
     ike: {
       suite: resolveIkeSuite(ike.suite),
       lifetimeMs: ike.lifetime,

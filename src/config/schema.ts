@@ -125,6 +125,7 @@ const link = z.strictObject({
     .optional(),
   redundancy: z.enum(['none', 'zone']).default('zone'),
   device_vendor: z.enum(DEVICE_VENDORS).default('other'),
+  weight: integer('the share of this link beside others', 1, 255).default(1),
   mtu: integer('the MTU of the tunnel interface in octets', 576, 9_000).default(1_380),
   ike: z
     .strictObject({

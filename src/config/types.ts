@@ -98,6 +98,8 @@ export interface LinkConfig {
   readonly bandwidthMbps: 250 | 500 | 750 | 1000;
   readonly redundancy: 'none' | 'zone';
   readonly deviceVendor: string;
+  /** Of prefixes that several links lead to each carries its part: 1–255. */
+  readonly weight: number;
   readonly ike: {
     readonly suite: IkeSuiteConfig;
     readonly lifetimeMs: number;

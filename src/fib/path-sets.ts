@@ -104,7 +104,7 @@ function groupOf(
 ): Of<'nexthop-group'> {
   const [lone, ...others] = used;
   if (lone === undefined || others.length > 0 || resilience === undefined) {
-    const members = used.map((path) => ({ id: learnedNexthopId(path), weight: 1 }));
+    const members = used.map((path) => ({ id: learnedNexthopId(path), weight: path.tunnel.weight }));
     return { kind: 'nexthop-group', id, members, resilience };
   }
   const standIn = NEXTHOP_ID.standIn + lone.position;

@@ -181,7 +181,7 @@ function everywhereTarget(paths: Paths, addresses: readonly Of<'address'>[]) {
   const group: Of<'nexthop-group'> = {
     kind: 'nexthop-group',
     id: NEXTHOP_ID.everywhere,
-    members: up.map((path) => ({ id: ownNexthopId(path), weight: 1 })),
+    members: up.map((path) => ({ id: ownNexthopId(path), weight: path.tunnel.weight })),
     resilience: undefined,
   };
   return { groups: [group], target: { nexthop: group.id, source: sourceFor(first, addresses) } };

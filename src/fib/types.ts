@@ -31,6 +31,8 @@ export interface FibTunnel {
   /** `tw0`… */
   readonly interface: string;
   readonly interfaceIndex: number;
+  /** Its part of the flows that it shares with others, 1–255. */
+  readonly weight: number;
   /** Carries traffic: its SA is up. A tunnel that is not up has no nexthop. */
   readonly up: boolean;
   /** What a BGP speaker behind it has announced may use it. */

@@ -23,6 +23,7 @@ export const fibInputArb: fc.Arbitrary<FibInput> = fc.record({
       up: fc.boolean(),
       learns: fc.boolean(),
       returning: fc.boolean(),
+      weight: fc.integer({ min: 1, max: 255 }),
       bgpPeers: fc.array(localArb(), { maxLength: 2 }),
     }),
     { maxLength: TUNNELS, selector: (tunnel) => tunnel.interface },

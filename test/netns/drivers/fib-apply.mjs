@@ -98,6 +98,7 @@ function baseOf({ up = [], down = [], permits = [] }, index) {
     up: isUp,
     learns: true,
     returning: false,
+    weight: 1,
     bgpPeers: [ip(`169.254.2${1 + Number(name.slice(2))}.2`)],
   });
   const tunnels = [...up.map((name) => tunnel(name, true)), ...down.map((name) => tunnel(name, false))];

@@ -76,7 +76,15 @@ const links = await readLinks((request) => socket.dump(request));
 
 const permits = [{ source: prefix('10.1.0.0/16'), interface: undefined, destination: undefined, use: 'tunnels-only' }];
 const resilience = { buckets: 128, idleMs: 60_000, rebalanceMs: 0 };
-const base = { permits, statics: [], protected: [], allowDefaultRoute: false, resilience, importRules: new Map() };
+const base = {
+  permits,
+  statics: [],
+  protected: [],
+  allowDefaultRoute: false,
+  resilience,
+  importRules: new Map(),
+  weights: new Map(),
+};
 routing.setPolicy(base);
 for (let i = 0; i < TUNNELS; i++) {
   const bgp = { localIp: ip('169.254.21.1') };

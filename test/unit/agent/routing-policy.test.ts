@@ -54,6 +54,14 @@ describe('routingPolicy', () => {
     expect(policy((yaml) => yaml.replace('198.18.1.101', 'probe.example.net')).statics).toEqual([]);
   });
 
+  it('gives each tunnel the weight of its link', () => {
+    const weighted = policy((yaml) => yaml.replace('redundancy: zone', 'redundancy: zone\n    weight: 3'));
+    expect([...weighted.weights]).toEqual([
+      ['tw0', 3],
+      ['tw1', 3],
+    ]);
+  });
+
   it('protects what no peer may draw away: our BGP addresses, WAN addresses, endpoints, LAN networks', () => {
     expect(policy().protected.map(({ prefix, what }) => `${formatPrefix(prefix)} ${what}`)).toEqual([
       '169.254.21.1/32 our own BGP address',

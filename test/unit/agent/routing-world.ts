@@ -15,6 +15,7 @@ export const POLICY: RoutingPolicy = {
   protected: [],
   allowDefaultRoute: false,
   resilience: undefined,
+  weights: new Map(),
   importRules: new Map(),
 };
 

@@ -46,6 +46,7 @@ describe('the documented example', () => {
         },
         dataPlane: { threads: 1, processors: [], busyPollUs: 0, without: [] },
         psk: { source: 'generated', rotateMs: 7_776_000_000, files: [] },
+        weight: 1,
         mtu: 1380,
         bgp: {
           localIp: ip('169.254.21.1'),

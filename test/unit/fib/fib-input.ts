@@ -26,6 +26,7 @@ export function tunnel(number: number, change: Partial<FibTunnel> = {}): FibTunn
     up: true,
     learns: true,
     returning: false,
+    weight: 1,
     bgpPeers,
     ...change,
   };

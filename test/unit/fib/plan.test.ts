@@ -89,6 +89,28 @@ const CASES: readonly { name: string; input: FibInput; kernel: readonly string[]
     ],
   },
   {
+    name: 'tunnels carry their parts of what they share',
+    input: twoZones({
+      tunnels: [tunnel(0, { weight: 3 }), tunnel(1)],
+      routes: [route('52.96.0.0/14', 'tw0', 'tw1')],
+      statics: [prefix('198.18.1.101/32')],
+    }),
+    kernel: [
+      ...ADDRESSES,
+      'nexthop id 76900 dev tw0',
+      'nexthop id 76901 dev tw1',
+      'nexthop id 77000 dev tw0',
+      'nexthop id 77001 dev tw1',
+      'nexthop id 76999 group 76900,3/76901',
+      'nexthop id 77103 group 77000,3/77001',
+      'route 198.18.1.101/32 table 7700 nhid 76999 src 169.254.21.1',
+      'route 169.254.21.2/32 table 7700 nhid 76900 src 169.254.21.1',
+      'route 169.254.22.2/32 table 7700 nhid 76901 src 169.254.21.1',
+      'route 52.96.0.0/14 table 7700 nhid 77103 src 169.254.21.1',
+      ...RULES,
+    ],
+  },
+  {
     name: 'a tunnel that is only returning carries what no other one does',
     input: twoZones({
       tunnels: [tunnel(0, { returning: true }), tunnel(1)],
