@@ -48,6 +48,9 @@ interface Watched {
   packetsIn: bigint;
 }
 
+/** What Azure Route Server takes; a configuration with more than 4,000, which no gateway takes, is refused. */
+const MANY_EXPORTS = 1_000;
+
 /**
  * One way to Microsoft: a tunnel and the BGP sessions that live and die with it.
  * Order on loss: routes move first, then the sessions end (nobody waits for a hold timer), then the tunnel takes the device's carrier.
@@ -71,6 +74,7 @@ export class Path {
       onClosed: () => this.#onClosed(),
     });
     deps.routing.addTunnel(spec);
+    if (spec.exports.length > MANY_EXPORTS) this.#warnOfMany(spec.exports.length);
     this.peers = spec.bgpPeers.map((peer) => this.#peer(bgpConfig(spec, peer)));
   }
 
@@ -85,8 +89,18 @@ export class Path {
 
   /** Replaces what the peers are told; sessions that are up go on. */
   advertise(exports: readonly ExportRoute[]): void {
+    if (exports.length > MANY_EXPORTS && exports.length !== this.#exports.length) this.#warnOfMany(exports.length);
     this.#exports = exports;
     for (const peer of this.peers) peer.advertise(exports);
+  }
+
+  #warnOfMany(count: number): void {
+    this.#say(
+      'warn',
+      'bgp-many-exports',
+      `${count} prefixes are announced: some of Microsoft's BGP speakers end sessions with more than ${MANY_EXPORTS}; ` +
+        'summarise networks[].prefixes, or leave some out by export rules',
+    );
   }
 
   tick(now: Instant): void {

@@ -5,9 +5,10 @@ import { KernelSettings } from '../../../src/agent/kernel-settings.ts';
 import { LeavingDevices } from '../../../src/agent/leaving-devices.ts';
 import { type BgpAccept, Path, type PathDeps } from '../../../src/agent/path.ts';
 import { Routing } from '../../../src/agent/routing.ts';
+import { exportRoutes } from '../../../src/bgp/index.ts';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
 import type { IkeConfig } from '../../../src/ike/types.ts';
-import { ip } from '../../../src/lib/ip.ts';
+import { ip, prefix } from '../../../src/lib/ip.ts';
 import { SeededRandom } from '../../sim/clock.ts';
 import { FakeAddon } from './fake-addon.ts';
 import { FakeKernel } from './fake-kernel.ts';
@@ -64,6 +65,15 @@ describe('Path', () => {
       level: 'warn',
       message: expect.stringMatching(/port 179 on tw0: bind: Address already/),
     });
+  });
+
+  it('warns of more exports than some gateways take, once for each number of them', () => {
+    const { log, path } = setUp();
+    const many = (count: number) =>
+      exportRoutes(Array.from({ length: count }, (_, i) => prefix(`10.${i >> 8}.${i & 255}.0/24`)));
+    for (const count of [1_000, 1_001, 1_001, 1_500, 3]) path.advertise(many(count));
+    const warnings = log.after(0).filter(({ kind }) => kind === 'bgp-many-exports');
+    expect(warnings.map(({ message }) => message.split(' ')[0])).toEqual(['1001', '1500']);
   });
 
   it('says an outage is an error, and an intended end is none', async () => {

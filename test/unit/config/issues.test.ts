@@ -418,3 +418,20 @@ describe('an issue', () => {
     expect(issuesOf(REGISTERED.replace('version: 1', 'version: 1\n"\\e[31m\\x9b": 1')).join('')).not.toMatch(/\p{Cc}/u);
   });
 });
+
+describe('exports', () => {
+  it('are refused beyond what Microsoft takes on a session', () => {
+    const networks = Array.from({ length: 17 }, (_, i) => {
+      const prefixes = Array.from({ length: 256 }, (_, j) => `10.${100 + i}.${j}.0/24`);
+      return `  - { name: net${i}, interface: lan0, prefixes: [${prefixes.join(', ')}], advertise: true }`;
+    });
+    const many = REGISTERED.replace(/^networks:.*\n/m, (line) => `${line}${networks.join('\n')}\n`);
+    expect(issuesOf(many)).toEqual([]);
+    const all = many.replace('      export: { networks: [staff] }\n', '');
+    expect(issuesOf(all)).toEqual([
+      expect.stringMatching(
+        /links\[0\]\.bgp: expected at most 4000 prefixes to announce, got 4353: Microsoft ends sessions with more; summarise them$/,
+      ),
+    ]);
+  });
+});
