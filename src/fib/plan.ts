@@ -48,6 +48,7 @@ export class FibPlan {
   /** Routes that learned ones do not displace: BGP speakers and static prefixes; undefined: there is no way now. */
   #fixed = new Map<PrefixKey, Target | undefined>();
   #closed = false;
+  #lastKnown: { readonly base: FibBase; readonly paths: Paths } | undefined;
   /** Learned prefixes that have changed since `takeChanged`. */
   #changed: PrefixKey[] = [];
 
@@ -124,7 +125,7 @@ export class FibPlan {
   /** Where packets to a learned prefix go now: tunnels that are up, or `blackhole`; empty: nowhere of ours. */
   ways(key: PrefixKey): string[] {
     const { paths, announced = false } = this.#learned.get(key) ?? {};
-    const known = pathsOf(this.#base.tunnels);
+    const known = this.#known();
     const ways = inUse((paths?.via ?? []).flatMap((name) => known.get(name) ?? [])).map(
       (path) => path.tunnel.interface,
     );
@@ -145,6 +146,13 @@ export class FibPlan {
   *keys(): Generator<PrefixKey> {
     yield* this.#fixed.keys();
     for (const key of this.#learned.keys()) if (!this.#fixed.has(key)) yield key;
+  }
+
+  /** The tunnels as they were told; whole tables are asked for one prefix after another. */
+  #known(): Paths {
+    if (this.#lastKnown?.base !== this.#base)
+      this.#lastKnown = { base: this.#base, paths: pathsOf(this.#base.tunnels) };
+    return this.#lastKnown.paths;
   }
 
   #share(via: readonly string[], announced: boolean): Learned {
