@@ -183,11 +183,13 @@ export class Path {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const passive = this.spec.link.bgp.passive;
+      const hint = /permission denied/i.test(reason)
+        ? 'CAP_NET_BIND_SERVICE is needed'
+        : 'another BGP daemon may hold it';
       this.#say(
         passive ? 'error' : 'warn',
         'bgp-listen-refused',
-        `the BGP peer cannot connect to us${passive ? '' : ', only we to it'}: port 179 on ${this.spec.interface}: ${reason}; ` +
-          'another BGP daemon may hold it',
+        `the BGP peer cannot connect to us${passive ? '' : ', only we to it'}: port 179 on ${this.spec.interface}: ${reason}; ${hint}`,
       );
       return undefined;
     }
