@@ -12,7 +12,7 @@ const PACKAGES = [
     'libstrongswan-standard-plugins',
     'libstrongswan-extra-plugins',
   ],
-  ...['bird2', 'frr', 'gobgpd', 'exabgp'],
+  ...['bird2', 'frr', 'gobgpd', 'exabgp', 'bgpdump'],
   ...['iproute2', 'nftables', 'iputils-ping', 'iperf3', 'tcpdump', 'tshark', 'libcap2-bin', 'util-linux'],
   // Scapy is a third implementation of ESP; it encrypts with python3-cryptography.
   ...['python3-scapy', 'python3-cryptography'],

@@ -9,6 +9,8 @@ export interface JsonReply {
 }
 export type Reply =
   | JsonReply
+  /** A file, made while it is sent. */
+  | { readonly kind: 'octets'; readonly pieces: Iterable<Uint8Array> }
   /** Server-sent events from the one after `afterId` on. */
   | { readonly kind: 'events'; readonly afterId: number };
 
@@ -37,6 +39,12 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/bgp/neighbors', access: 'read', handler: (views) => json(views.neighbors()) },
   { method: 'GET', path: '/v1/bgp/neighbors/{ip}/received', access: 'read', handler: received },
   { method: 'GET', path: '/v1/bgp/neighbors/{ip}/advertised', access: 'read', handler: advertised },
+  {
+    method: 'GET',
+    path: '/v1/bgp/mrt',
+    access: 'read',
+    handler: (views) => ({ kind: 'octets', pieces: views.mrt() }),
+  },
   { method: 'GET', path: '/v1/routes', access: 'read', handler: learnedRoutes },
   { method: 'GET', path: '/v1/events', access: 'read', handler: events },
 ];

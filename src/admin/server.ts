@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import { err, ok, type Result } from '../lib/result.ts';
 import { streamEvents } from './event-stream.ts';
 import { type Access, accessOf, descriptorOf, type PeerCredentials } from './peer-cred.ts';
@@ -50,6 +51,7 @@ function createAdminServer(options: AdminOptions): Server {
     const reply = guarded(options, request);
     if (reply.kind === 'json') return sendJson(response, reply);
     if (request.method === 'HEAD') return sendJson(response, { kind: 'json', status: 200, body: {} });
+    if (reply.kind === 'octets') return sendOctets(response, reply.pieces, options.onError);
     if (streams >= MAX_STREAMS)
       return sendJson(response, refuse(503, 'busy', `all ${MAX_STREAMS} event streams are taken: close one`));
     streams++;
@@ -115,6 +117,18 @@ function sendJson(response: ServerResponse, { status, body }: JsonReply): void {
   // After a refusal the rest of the request is of no interest.
   response.writeHead(status, status < 400 ? headers : { ...headers, connection: 'close' });
   response.end(text);
+}
+
+/** As fast as the reader takes it: a slow one keeps a piece in memory, not a table. */
+function sendOctets(response: ServerResponse, pieces: Iterable<Uint8Array>, onError: AdminOptions['onError']): void {
+  response.writeHead(200, { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' });
+  const source = Readable.from(pieces, { objectMode: false });
+  source.on('error', (error) => {
+    onError(error);
+    response.destroy(); // a file that ends early must not look like a whole one
+  });
+  response.on('close', () => source.destroy());
+  source.pipe(response);
 }
 
 function listen(server: Server, path: string): Promise<void> {

@@ -243,6 +243,8 @@ export interface AgentViews {
   advertised(peer: string): AdvertisedPrefixView[] | undefined;
   /** All learned routes, or the one that packets to `destination` take. */
   routes(destination?: IpAddress): RoutesView;
+  /** What the peers have announced, as an MRT file (RFC 6396, TABLE_DUMP_V2), piece by piece. */
+  mrt(): Iterable<Uint8Array>;
   events(afterId: number): EventView[];
   /** Calls back for each new event until the returned function is called. */
   subscribe(listener: (event: EventView) => void): () => void;

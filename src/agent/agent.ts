@@ -82,6 +82,9 @@ export class Agent {
   now(): Instant {
     return this.#deps.clock.now();
   }
+  wall(): Date {
+    return this.#deps.clock.wall();
+  }
   wanAddress(wanInterface: string): IpAddress | undefined {
     return this.#deps.wanAddress(wanInterface);
   }

@@ -222,6 +222,16 @@ export class Routing {
     return this.#rib.received(key);
   }
 
+  /** The peers, by their addresses, with the BGP Identifiers of their last sessions. */
+  speakers(): { readonly key: string; readonly config: BgpConfig; readonly routerId: IpAddress }[] {
+    return [...this.#peers].map(([key, { config, routerId }]) => ({ key, config, routerId }));
+  }
+
+  /** What all peers have announced, prefix by prefix, before policy. */
+  announced(): ReturnType<Rib<PathAttributes>['announced']> {
+    return this.#rib.announced();
+  }
+
   /** Every prefix that somebody offers a path to, in order. */
   entries(): RibEntry[] {
     return this.#rib.entries();

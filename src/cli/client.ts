@@ -29,6 +29,20 @@ export class AdminClient {
     }
   }
 
+  /** The answer to a GET that is a file, piece by piece. A file that ends early is an error. */
+  async *pieces(path: string): AsyncGenerator<Uint8Array> {
+    const interrupt = new AbortController();
+    const response = await this.#open(path, 'application/octet-stream', interrupt.signal);
+    if (response.statusCode !== 200) throw refusal(response.statusCode ?? 0, await this.#body(response));
+    try {
+      yield* response;
+    } catch (cause) {
+      throw this.#unreachable(cause);
+    } finally {
+      interrupt.abort();
+    }
+  }
+
   /** Events after `afterId` and then each new one, until interrupted or the daemon ends. */
   async *events(afterId: number, interrupted: AbortSignal): AsyncGenerator<EventView> {
     const response = await this.#open(`/v1/events?after=${afterId}`, 'text/event-stream', interrupted);

@@ -200,6 +200,18 @@ export class Rib<Attributes> {
     return routes.sort((a, b) => comparePrefix(a.prefix, b.prefix));
   }
 
+  /** Prefix by prefix what the peers have announced, whether policy took it or not; goes on while the tables change. */
+  *announced(): Generator<{ readonly prefix: Prefix; readonly by: ReadonlyMap<string, Announcement<Attributes>> }> {
+    for (const [key, { held }] of this.#slots) {
+      const by = new Map<string, Announcement<Attributes>>();
+      for (const [name, peer] of this.#peers) {
+        const route = held[peer.index];
+        if (route !== undefined && isLive(peer, route)) by.set(name, route);
+      }
+      if (by.size > 0) yield { prefix: prefixOfKey(key), by };
+    }
+  }
+
   /** Prefixes that the running session of a peer has announced, and how many of them policy accepted. */
   counts(key: string): { readonly received: number; readonly accepted: number } {
     const { received = 0, accepted = 0 } = this.#peers.get(key) ?? {};

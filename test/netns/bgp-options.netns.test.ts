@@ -48,6 +48,10 @@ describe('a BGP peer that connects, signs and guards its TTL', () => {
       namespace: topology.namespace('branch'),
     });
     expect(sessions).toMatch(/169\.254\.21\.1(%tw0)?:179 /); // theirs: ours would have another port here
+    const file = join(topology.directory, 'table.mrt');
+    expect(await daemon.command('bgp', 'mrt', file)).toEqual({ code: 0, output: '' });
+    const dumped = (await run('bgpdump', ['-m', file])).trim().split('\n');
+    expect(dumped.map((line) => line.split('|')[5]).sort()).toEqual([...MICROSOFT_PREFIXES].sort());
     await daemon.stop();
   });
 

@@ -4,6 +4,7 @@ import type { IkeHistoryRow } from '../../agent/ike-history-row.ts';
 import type { AgentViews, EventView, IkeHistoryView } from '../wire.ts';
 import { advertisedView, neighborViews, receivedView } from './bgp.ts';
 import { saViews } from './ipsec.ts';
+import { mrtView } from './mrt.ts';
 import { routesView } from './routes.ts';
 import { statusView } from './status.ts';
 
@@ -17,6 +18,7 @@ export function agentViews(agent: Agent): AgentViews {
     received: (peer) => receivedView(agent, peer),
     advertised: (peer) => advertisedView(agent, peer),
     routes: (destination) => routesView(agent, destination),
+    mrt: () => mrtView(agent),
     events: (afterId) => agent.log.after(afterId).map(eventView),
     subscribe: (listener) => agent.log.subscribe((event) => listener(eventView(event))),
   };

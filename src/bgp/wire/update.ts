@@ -89,10 +89,20 @@ export function encodeUpdate(w: Writer, update: Omit<UpdateMessage, 'faults'>, c
   encodePrefixes(withdrawn, update.withdrawn);
   w.u16(withdrawn.length).put(withdrawn.finish());
   const attributes = new Writer();
-  for (const key of ENCODE_ORDER) encodeKnown(attributes, key, update.attributes, context);
-  for (const raw of update.unknown) encodeAttribute(attributes, raw.flags, raw.type, raw.bytes);
+  encodeAttributes(attributes, update.attributes, update.unknown, context);
   w.u16(attributes.length).put(attributes.finish());
   encodePrefixes(w, update.nlri);
+}
+
+/** The attribute field alone, in the same order. */
+export function encodeAttributes(
+  w: Writer,
+  attributes: Attributes,
+  unknown: readonly RawAttribute[],
+  context: WireContext,
+): void {
+  for (const key of ENCODE_ORDER) encodeKnown(w, key, attributes, context);
+  for (const raw of unknown) encodeAttribute(w, raw.flags, raw.type, raw.bytes);
 }
 
 const ENCODE_ORDER: readonly AttributeKey[] = [

@@ -113,6 +113,8 @@ export const event = (id: number, message = `event ${id}`): EventView => ({
 /** An agent as the admin server sees it; the test sets what it answers and emits events. */
 export class FakeViews implements AgentViews {
   health: Health = 'ok';
+  /** Of the MRT file. */
+  pieces: () => Iterable<Uint8Array> = () => [Uint8Array.of(1, 2), Uint8Array.of(3)];
   readonly log: EventView[] = [];
   readonly listeners = new Set<(event: EventView) => void>();
   historyFilter: { tunnel: string | undefined; limit: number } | undefined;
@@ -145,6 +147,9 @@ export class FakeViews implements AgentViews {
     const { routes, fib } = ROUTES;
     const known = destination === undefined || formatIp(destination) === '13.107.6.152';
     return { fib, routes: known ? routes : [] };
+  }
+  mrt(): Iterable<Uint8Array> {
+    return this.pieces();
   }
   events(afterId: number): EventView[] {
     return this.log.filter((each) => each.id > afterId);

@@ -97,6 +97,24 @@ describe('paths', () => {
     expect((await get('/v1/bgp/neighbors/169.254.21.2/advertised')).body).toEqual([ADVERTISED]);
   });
 
+  it('/v1/bgp/mrt, which is a file and no JSON', async () => {
+    expect(await getOctets('/v1/bgp/mrt')).toEqual({
+      type: 'application/octet-stream',
+      octets: [1, 2, 3],
+      whole: true,
+    });
+  });
+
+  it('/v1/bgp/mrt, cut off where the daemon fails, so that nobody takes it for whole', async () => {
+    views.pieces = function* () {
+      yield new Uint8Array(100_000);
+      throw new Error('a bug');
+    };
+    expect((await getOctets('/v1/bgp/mrt')).whole).toBe(false);
+    expect(errors).toEqual([new Error('a bug')]);
+    expect((await get('/healthz')).status).toBe(200);
+  });
+
   it('/v1/routes, all or one', async () => {
     expect((await get('/v1/routes')).body).toEqual(ROUTES);
     expect((await get('/v1/routes?dst=13.107.6.152')).body).toEqual(ROUTES);
@@ -318,4 +336,17 @@ async function openStream(headers: OutgoingHttpHeaders = {}) {
       response.destroy();
     },
   };
+}
+
+function getOctets(path: string): Promise<{ type: string | undefined; octets: number[]; whole: boolean }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath, path, headers: { host: 'tunwright' } }, (response) => {
+      const octets: number[] = [];
+      response.on('data', (piece: Buffer) => octets.push(...piece));
+      response.on('error', () => undefined);
+      response.on('close', () => resolve({ type: response.headers['content-type'], octets, whole: response.complete }));
+    });
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +36,28 @@ beforeEach(async () => {
 afterEach(async () => {
   await server.close();
   rmSync(directory, { recursive: true });
+});
+
+describe('bgp mrt', () => {
+  it('writes the file when all of it has come', async () => {
+    const file = join(directory, 'table.mrt');
+    expect(await daemon(`bgp mrt ${file}`)).toEqual({ exitCode: 0, error: '', out: '' });
+    expect([...readFileSync(file)]).toEqual([1, 2, 3]);
+  });
+
+  it('leaves what is there alone when the daemon fails in between, or the place cannot be written to', async () => {
+    const file = join(directory, 'table.mrt');
+    writeFileSync(file, 'old');
+    site.pieces = function* () {
+      yield new Uint8Array(100_000);
+      throw new Error('a bug');
+    };
+    const { exitCode, error } = await daemon(`bgp mrt ${file}`);
+    expect([exitCode, readFileSync(file, 'utf8')]).toEqual([3, 'old']);
+    expect(error).toContain('it stopped while answering');
+    expect(readdirSync(directory).filter((name) => name.startsWith('table'))).toEqual(['table.mrt']);
+    expect((await daemon(`bgp mrt ${join(directory, 'no', 'table.mrt')}`)).error).toMatch(/cannot write .*ENOENT/);
+  });
 });
 
 describe('status', () => {
