@@ -4,9 +4,8 @@ import type { IkeSaEnd } from './ike-sa-output.ts';
 import {
   backoffMs,
   FIRST_AFTER_MS,
-  FORGIVEN_AFTER_MS,
   GLANCE_AFTER_MS,
-  IMMEDIATE_RETRY_EVERY_MS,
+  IMMEDIATE_RETRIES,
   jitter,
   RETRANSMIT_AFTER_MS,
   STALLED_RETRY_MS,
@@ -38,7 +37,8 @@ export class Attempts {
   /** In a row, up to now. */
   #silences = 0;
   #failures = 0;
-  #lastImmediateRetry: Instant | undefined;
+  /** Of the last minute, the oldest first. */
+  #immediateRetries: readonly Instant[] = [];
   /** Hybrid key exchange did not get through: the next attempt goes without, the one after that tries again. */
   #classicNext = false;
 
@@ -104,11 +104,14 @@ export class Attempts {
     this.#usualPort = this.#otherPort;
   }
 
+  /** Earlier failures count until a whole minute has passed without such a retry. */
   #mayRetryAtOnce(now: Instant): boolean {
-    const sinceLast = this.#lastImmediateRetry === undefined ? Infinity : elapsedMs(this.#lastImmediateRetry, now);
-    if (sinceLast < IMMEDIATE_RETRY_EVERY_MS) return false;
-    if (sinceLast >= FORGIVEN_AFTER_MS) this.#failures = 0;
-    this.#lastImmediateRetry = now;
+    const { most, withinMs } = IMMEDIATE_RETRIES;
+    const recent = this.#immediateRetries.filter((at) => elapsedMs(at, now) < withinMs);
+    this.#immediateRetries = recent;
+    if (recent.length === 0) this.#failures = 0;
+    if (recent.length >= most) return false;
+    this.#immediateRetries = [...recent, now];
     return true;
   }
 

@@ -76,9 +76,7 @@ const BACKOFF_MAX_MS = 60_000;
 /** Nobody proves who refused IKE_SA_INIT: a forger, or a peer that is only starting, must not keep us away for long. */
 export const UNPROVEN_BACKOFF_MAX_MS = 8_000;
 /** A lost SA is replaced at once, but not more often than this: a peer that deletes what it accepts must not make us spin. */
-export const IMMEDIATE_RETRY_EVERY_MS = 20_000;
-/** Nor do its earlier failures count less before this has passed. */
-export const FORGIVEN_AFTER_MS = 60_000;
+export const IMMEDIATE_RETRIES = { most: 3, withinMs: 60_000 } as const;
 
 /** `ms` give or take a fifth, so that the two ends, or many branches, do not act in step. */
 export function jitter(random: Random, ms: number): number {

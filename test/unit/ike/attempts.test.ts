@@ -63,7 +63,7 @@ describe('attempts to reach a peer', () => {
     ['stalled', [1_000, 1_000, 1_000]],
     ['dead', [0, 0, 0]],
     ['silence', [0, 0, 0]],
-    ['lost', [0, 1_000, 2_000, 4_000]],
+    ['lost', [0, 0, 0, 1_000, 2_000, 4_000]],
   ])('after %s come with pauses of %j ms', (end, pauses) => {
     const attempts = new Attempts(lowest);
     expect(pauses.map(() => attempts.pauseAfter(end, instant(0)) / 0.8)).toEqual(pauses);
@@ -76,20 +76,20 @@ describe('attempts to reach a peer', () => {
     expect(attempts.pauseAfter('refusal', instant(0))).toBeCloseTo(800);
   });
 
-  test('after a loss are immediate once in 20 s', () => {
+  test('after a loss are immediate three times a minute', () => {
     const attempts = new Attempts(lowest);
-    const pauses = [0, 10_000, 19_999, 20_000, 21_000].map((at) => attempts.pauseAfter('lost', instant(at)) / 0.8);
-    expect(pauses).toEqual([0, 1_000, 2_000, 0, 4_000]);
-  });
-
-  test('after a loss are short again when a minute has passed since the last immediate one', () => {
-    const attempts = new Attempts(lowest);
-    const pauses = [0, 1_000, 59_999, 61_000, 119_998, 120_000].map(
+    const pauses = [0, 100, 30_000, 30_100, 59_999, 60_000, 60_001, 60_100].map(
       (at) => attempts.pauseAfter('lost', instant(at)) / 0.8,
     );
-    expect(pauses).toEqual([0, 1_000, 0, 2_000, 0, 4_000]);
-    expect(attempts.pauseAfter('lost', instant(200_000))).toBe(0);
-    expect(attempts.pauseAfter('lost', instant(201_000)) / 0.8).toBe(1_000);
+    expect(pauses).toEqual([0, 0, 0, 1_000, 2_000, 0, 4_000, 0]);
+  });
+
+  test('after a loss are short again when a minute has passed without an immediate one', () => {
+    const attempts = new Attempts(lowest);
+    const pausesAt = (...times: number[]) => times.map((at) => attempts.pauseAfter('lost', instant(at)) / 0.8);
+    expect(pausesAt(0, 1, 2, 3, 4, 5)).toEqual([0, 0, 0, 1_000, 2_000, 4_000]);
+    expect(pausesAt(60_000, 60_001, 60_002, 60_003)).toEqual([0, 0, 0, 8_000]);
+    expect(pausesAt(120_002, 120_003, 120_004, 120_005)).toEqual([0, 0, 0, 1_000]);
   });
 });
 
