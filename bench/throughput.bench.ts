@@ -14,10 +14,11 @@ import { cpuSeconds, Load, residentMb } from './throughput/measures.ts';
 import { Rig } from './throughput/rig.ts';
 
 const UDP_SIZES = [64, 512, 1400];
-const UDP_CONTENDERS = ['kernel-libipsec', 'OpenVPN', 'wireguard-go', 'tunwright'];
+const UDP_CONTENDERS = ['kernel-libipsec', 'OpenVPN', 'wireguard-go', 'tunwright', 'tunwright, vaes'];
 const BASE = 'kernel-libipsec';
 /** What else a contender is divided by. */
-const ALSO_BESIDE: Readonly<Record<string, string>> = { tunwright: 'relay without cryptography' };
+const RELAY = 'relay without cryptography';
+const ALSO_BESIDE: Readonly<Record<string, string>> = { tunwright: RELAY, 'tunwright, vaes': RELAY };
 
 interface Seat {
   readonly contender: Contender;

@@ -1,5 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadAddon } from '../../src/io/addon.ts';
+import type { Cipher } from '../../src/io/native.ts';
 import { manualBranch, PSK } from '../../test/netns/branch-config.ts';
 import { eventually } from '../../test/netns/eventually.ts';
 import { run } from '../../test/netns/process.ts';
@@ -142,13 +144,14 @@ const relay: Contender = {
 };
 
 /** The packet path alone at both ends, with static keys. */
-const tunwright: Contender = {
-  name: 'tunwright',
+const packetPath = (name: string, cipher: Cipher): Contender => ({
+  name,
   async start(rig) {
     const { near, far } = rig;
+    const tuning = { threads: 1, processors: [], busyPollUs: 0, cipher };
     const there = { spi: 0x1001, key: '11'.repeat(32), salt: '01020304' };
     const back = { spi: 0x1002, key: '22'.repeat(32), salt: '05060708' };
-    const common = { interface: 'tw0', mtu: TUNNEL_MTU };
+    const common = { interface: 'tw0', mtu: TUNNEL_MTU, tuning };
     const ends = [
       await TunnelEnd.start(far.namespace, {
         ...{ ...common, local: far.outer, remote: near.outer, inbound: there, outbound: back, responder: true },
@@ -163,7 +166,7 @@ const tunwright: Contender = {
     };
     return { pids: ends.flatMap(({ pid }) => pid ?? []), stop };
   },
-};
+});
 
 /** The whole daemon at the near end, a real strongSwan at the far end: its rate is the bound. */
 const towardsStrongSwan: Contender = {
@@ -184,7 +187,15 @@ const towardsStrongSwan: Contender = {
   },
 };
 
-export const CONTENDERS: readonly Contender[] = [libipsec, openVpn, wireGuard, relay, tunwright, towardsStrongSwan];
+const tunwright = packetPath('tunwright', 'openssl');
+/** The other cipher, where the processor has what it takes. */
+const withVaes = loadAddon().vaesStatus() === 'admitted' ? [packetPath('tunwright, vaes', 'vaes')] : [];
+
+export const CONTENDERS: readonly Contender[] = [
+  ...[libipsec, openVpn, wireGuard, relay, tunwright],
+  ...withVaes,
+  towardsStrongSwan,
+];
 
 const certificateFile = (rig: Rig, end: string): string => join(rig.topology.directory, `${end}.crt`);
 const keyFile = (rig: Rig, end: string): string => join(rig.topology.directory, `${end}.key`);

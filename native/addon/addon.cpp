@@ -54,6 +54,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("agreeEcp", Napi::Function::New(env, agree_ecp));
   exports.Set("espSeal", Napi::Function::New(env, esp_seal));
   exports.Set("espOpen", Napi::Function::New(env, esp_open));
+  exports.Set("vaesStatus", Napi::Function::New(env, get_vaes_status));
   exports.Set("createEspOpener", Napi::Function::New(env, create_esp_opener));
   exports.Set("searchNat", Napi::Function::New(env, search_nat_endpoint));
   exports.Set("createReplayWindow", Napi::Function::New(env, create_replay_window));

@@ -151,12 +151,25 @@ uint64_t sequence_number(const Napi::Value& value, const std::string& name, bool
   return sequence;
 }
 
+namespace {
+
+Cipher cipher(const Napi::Value& value) {
+  if (value.IsUndefined()) return Cipher::openssl;
+  const std::string name = text(value, "sa.cipher", 7);
+  if (name == "openssl") return Cipher::openssl;
+  if (name == "vaes") return Cipher::vaes;
+  mismatch(value, "sa.cipher", "openssl or vaes");
+}
+
+}  // namespace
+
 SaKeys sa_keys(const Napi::Object& sa) {
   return {
       .spi = static_cast<uint32_t>(integer(sa.Get("spi"), "sa.spi", 256, UINT32_MAX)),
       .key = octets(sa.Get("key"), "sa.key", {16, 24, 32}),
       .salt = octets(sa.Get("salt"), "sa.salt", {4}),
       .esn = boolean(sa.Get("esn"), "sa.esn"),
+      .cipher = cipher(sa.Get("cipher")),
   };
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../core/ip_packet.hpp"
+#include "../core/vaes_admission.hpp"
 #include "arguments.hpp"
 #include "errors.hpp"
 
@@ -83,6 +84,15 @@ Napi::Value esp_open(const Napi::CallbackInfo& info) {
     const Napi::Value opened = opened_packet(env, opener, packet);
     return opened.IsObject() ? opened : env.Undefined();
   });
+}
+
+Napi::Value get_vaes_status(const Napi::CallbackInfo& info) {
+  switch (vaes_status()) {
+    case VaesStatus::admitted: return Napi::String::New(info.Env(), "admitted");
+    case VaesStatus::unsupported: return Napi::String::New(info.Env(), "unsupported");
+    case VaesStatus::wrong: break;
+  }
+  return Napi::String::New(info.Env(), "wrong");
 }
 
 Napi::Value create_esp_opener(const Napi::CallbackInfo& info) {

@@ -9,6 +9,9 @@ Napi::Value esp_seal(const Napi::CallbackInfo& info);
 /** espOpen(sa, packet, highest?): { sequence, innerPacket } | undefined */
 Napi::Value esp_open(const Napi::CallbackInfo& info);
 
+/** vaesStatus(): 'admitted' | 'unsupported' | 'wrong' */
+Napi::Value get_vaes_status(const Napi::CallbackInfo& info);
+
 /** createEspOpener(sa): NativeEspOpener */
 Napi::Value create_esp_opener(const Napi::CallbackInfo& info);
 

@@ -45,8 +45,8 @@ void Coalescer::discard() {
   guessed_ = false;
 }
 
-void Coalescer::accept(size_t length) {
-  const Candidate candidate = inspect(landing_, length);
+void Coalescer::accept(size_t length, std::optional<uint64_t> sum) {
+  const Candidate candidate = inspect(landing_, length, sum);
   if (!guessed_) return place(landing_, length, candidate);
   const bool right = candidate.joinable && same_flow(flows_[current_], landing_, candidate) &&
                      continues(flows_[current_], landing_, candidate);
@@ -86,7 +86,7 @@ void Coalescer::place(uint8_t* packet, size_t length, const Candidate& candidate
     write_single(packet, length, false);
 }
 
-Coalescer::Candidate Coalescer::inspect(const uint8_t* packet, size_t length) const {
+Coalescer::Candidate Coalescer::inspect(const uint8_t* packet, size_t length, std::optional<uint64_t> sum) const {
   Candidate c;
   c.ipv4 = (packet[0] >> 4) == 4;
   c.l4 = c.ipv4 ? kIpv4Header : kIpv6Header;
@@ -110,15 +110,18 @@ Coalescer::Candidate Coalescer::inspect(const uint8_t* packet, size_t length) co
   }
   if (c.headers >= length) return c;
   c.payload = length - c.headers;
-  c.joinable = verified(packet, length, c);
+  c.joinable = verified(packet, length, c, sum);
   return c;
 }
 
-bool Coalescer::verified(const uint8_t* packet, size_t length, const Candidate& c) {
-  if (c.ipv4 && checksum_fold(checksum_add(packet, kIpv4Header)) != 0xffff) return false;
+bool Coalescer::verified(const uint8_t* packet, size_t length, const Candidate& c, std::optional<uint64_t> sum) {
+  const uint16_t header = checksum_fold(checksum_add(packet, c.l4));
+  if (c.ipv4 && header != 0xffff) return false;
   const size_t l4_length = length - c.l4;
   const uint64_t pseudo = pseudo_sum(packet, c.ipv4) + checksum_word(static_cast<uint16_t>(l4_length));
-  return checksum_fold(checksum_add(packet + c.l4, l4_length, pseudo)) == 0xffff;
+  const uint64_t whole = sum ? carry_add(*sum, static_cast<uint16_t>(~header) + pseudo)
+                             : checksum_add(packet + c.l4, l4_length, pseudo);
+  return checksum_fold(whole) == 0xffff;
 }
 
 /** Same addresses, protocol and ports. */

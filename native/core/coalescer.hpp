@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "virtio_header.hpp"
 
@@ -35,8 +36,8 @@ class Coalescer {
 
   /** Where to put the next packet; up to `size` octets may be written there. */
   uint8_t* landing(size_t size);
-  /** An IP packet of `length` octets, as its own header says, is at the landing. */
-  void accept(size_t length);
+  /** An IP packet of `length` octets, as its own header says, is at the landing. `sum`: of all its octets, if known; not folded. */
+  void accept(size_t length, std::optional<uint64_t> sum = {});
   /** What was written at the landing is no packet. */
   void discard();
   /** Writes everything that is still open. */
@@ -74,8 +75,8 @@ class Coalescer {
     size_t payload = 0;  // of all packets
   };
 
-  Candidate inspect(const uint8_t* packet, size_t length) const;
-  static bool verified(const uint8_t* packet, size_t length, const Candidate& candidate);
+  Candidate inspect(const uint8_t* packet, size_t length, std::optional<uint64_t> sum) const;
+  static bool verified(const uint8_t* packet, size_t length, const Candidate& candidate, std::optional<uint64_t> sum);
   static bool same_flow(const Flow& flow, const uint8_t* packet, const Candidate& candidate);
   static bool continues(const Flow& flow, const uint8_t* packet, const Candidate& candidate);
   void place(uint8_t* packet, size_t length, const Candidate& candidate);

@@ -31,6 +31,7 @@ struct SaKeys {
   std::span<const uint8_t> key;   // 16, 24 or 32 octets
   std::span<const uint8_t> salt;  // 4 octets
   bool esn;
+  Cipher cipher = Cipher::openssl;
 };
 
 /** Octets of the ESP packet that carries `inner` octets. */
@@ -57,12 +58,15 @@ class EspSealer {
   /**
    * Seals `length` octets at `inner` into `out`, which has esp_size(length) octets and does not overlap. The
    * kEspTrailerMax octets behind `inner` must be writable: they hold the trailer for the moment and are put back.
-   * Returns the octets written; 0 when exhausted or when OpenSSL failed.
+   * `checksum`: is still to be put into the packet. Returns the octets written; 0 when exhausted or when OpenSSL failed.
    */
-  size_t seal(uint8_t* inner, size_t length, uint8_t next_header, uint8_t* out);
+  size_t seal(uint8_t* inner, size_t length, uint8_t next_header, uint8_t* out, const LateChecksum* checksum = nullptr);
+
+  /** A checksum made while sealing costs next to nothing. */
+  bool sums() const { return gcm_->sums(); }
 
  private:
-  AesGcm gcm_;
+  const std::unique_ptr<AesGcm> gcm_;
   uint32_t spi_;
   bool esn_;
   uint8_t salt_[4];
@@ -86,6 +90,7 @@ class EspOpener {
     uint8_t next_header;
     size_t length;  // octets of payload at `out`, padding removed
     uint64_t sequence;
+    std::optional<uint64_t> sum{};  // unfolded, of the payload, where the cipher makes it in passing
   };
 
   /**
@@ -98,7 +103,7 @@ class EspOpener {
   const ReplayWindow& window() const { return window_; }
 
  private:
-  AesGcm gcm_;
+  const std::unique_ptr<AesGcm> gcm_;
   bool esn_;
   uint8_t salt_[4];
   ReplayWindow window_;

@@ -36,6 +36,7 @@ bool Segmenter::start(const VirtioHeader& header, uint8_t* packet, size_t length
   length_ = length;
   position_ = 0;
   gso_size_ = 0;
+  leaves_checksums_ = false;
   if (header.gso_type != VirtioHeader::kGsoNone) return start_segments(header);
   if ((header.flags & VirtioHeader::kNeedsChecksum) == 0) return true;
   return complete_checksum(header, packet, length);
@@ -92,14 +93,14 @@ size_t Segmenter::count() const {
 bool Segmenter::next(Packet& packet) {
   if (position_ >= length_) return false;
   if (gso_size_ == 0) {
-    packet = {packet_, length_};
+    packet = {packet_, length_, nullptr};
     position_ = length_;
     return true;
   }
   const size_t payload = std::min(gso_size_, length_ - position_);
   uint8_t* at = packet_ + position_ - header_length_;
   write_headers(at, payload, position_ == header_length_, position_ + payload == length_);
-  packet = {at, header_length_ + payload};
+  packet = {at, header_length_ + payload, leaves_checksums_ ? &late_ : nullptr};
   position_ += payload;
   return true;
 }
@@ -119,19 +120,26 @@ void Segmenter::write_headers(uint8_t* at, size_t payload, bool first, bool last
   }
 
   uint8_t* l4 = at + l4_offset_;
-  const uint64_t pseudo = pseudo_sum_ + checksum_word(l4_length);
   if (udp_) {
     store16(l4 + 4, l4_length);
-    checksum_store_udp(l4 + kUdpChecksum, checksum_add(l4, l4_length, pseudo));
-    return;
+  } else {
+    store32(l4 + 4, tcp_sequence_);
+    tcp_sequence_ += static_cast<uint32_t>(payload);
+    uint8_t flags = tcp_flags_;
+    if (!last) flags &= static_cast<uint8_t>(~kFinPsh);
+    if (!first) flags &= static_cast<uint8_t>(~kCwr);
+    l4[13] = flags;
   }
-  store32(l4 + 4, tcp_sequence_);
-  tcp_sequence_ += static_cast<uint32_t>(payload);
-  uint8_t flags = tcp_flags_;
-  if (!last) flags &= static_cast<uint8_t>(~kFinPsh);
-  if (!first) flags &= static_cast<uint8_t>(~kCwr);
-  l4[13] = flags;
-  checksum_store(l4 + kTcpChecksum, checksum_add(l4, l4_length, pseudo));
+  const size_t field = l4_offset_ + (udp_ ? kUdpChecksum : kTcpChecksum);
+  const uint64_t pseudo = pseudo_sum_ + checksum_word(l4_length);
+  if (leaves_checksums_) {
+    // What comes before the TCP or UDP header is sealed, too, and must not count; with its checksum an IPv4 header does not.
+    const uint64_t before = ipv4_ ? 0 : static_cast<uint16_t>(~checksum_fold(checksum_add(at, l4_offset_)));
+    late_ = {field, pseudo + before, udp_};
+  } else {
+    const uint64_t sum = checksum_add(l4, l4_length, pseudo);
+    udp_ ? checksum_store_udp(at + field, sum) : checksum_store(at + field, sum);
+  }
 }
 
 }  // namespace tunwright

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "aes_gcm.hpp"
 #include "virtio_header.hpp"
 
 namespace tunwright {
@@ -18,6 +19,8 @@ class Segmenter {
   struct Packet {
     uint8_t* data;
     size_t length;
+    /** Its TCP or UDP checksum, when that is left to whoever seals it; valid like the packet. */
+    const LateChecksum* late = nullptr;
   };
 
   /** Starts on the `length` octets at `packet`. False when header and packet contradict each other. */
@@ -27,6 +30,8 @@ class Segmenter {
   size_t largest() const;
   /** How many packets next() will give, right after start(). */
   size_t count() const;
+  /** Right after start(): the segments' TCP and UDP checksums are made later. */
+  void leave_checksums() { leaves_checksums_ = l4_offset_ % 2 == 0; }
 
   /** Gives the next packet, valid until the next call; false when there is no more. */
   bool next(Packet& packet);
@@ -51,6 +56,8 @@ class Segmenter {
   uint8_t tcp_flags_ = 0;
   uint64_t ipv4_sum_ = 0;    // IPv4 header without total length, id, checksum
   uint64_t pseudo_sum_ = 0;  // pseudo-header without length
+  bool leaves_checksums_ = false;
+  LateChecksum late_{};
   uint8_t headers_[kHeaderMax];
 };
 

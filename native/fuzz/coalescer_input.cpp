@@ -1,4 +1,5 @@
 // What comes out of ESP on its way to the TUN: any packets in any order, of which super-packets are made.
+#include "../core/checksum.hpp"
 #include "../core/coalescer.hpp"
 #include "../core/ip_packet.hpp"
 #include "../core/segmenter.hpp"
@@ -54,7 +55,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (length == 0) {
       coalescer.discard();
     } else {
-      coalescer.accept(length);
+      std::optional<uint64_t> sum;
+      if ((what & 4) != 0) sum = checksum_add(at, length);
+      coalescer.accept(length, sum);
       packets++;
       octets += length;
     }

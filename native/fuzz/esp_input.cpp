@@ -43,7 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Slices input(data, size);
   const uint8_t options = input.octet();
   const bool esn = (options & 1) != 0;
-  AesGcm gcm(AesGcm::Direction::seal, kKey);
+  const auto gcm = AesGcm::create(Cipher::openssl, AesGcm::Direction::seal, kKey);
   EspOpener opener({0x12345678, kKey, kSalt, esn}, 64u << (options >> 1 & 3));
   uint64_t sequence = 0;
   while (!input.empty()) {
@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto piece = input.piece();
     const auto packet = exactly(kEspHeader + piece.size() + AesGcm::kTag);
     size_t length = piece.size();
-    if ((what & 1) != 0) length = seal(gcm, piece, sequence, esn, packet.get());
+    if ((what & 1) != 0) length = seal(*gcm, piece, sequence, esn, packet.get());
     else if (length > 0) std::memcpy(packet.get(), piece.data(), length);
     if ((what & 2) != 0 && length > 0) packet[sequence % length] ^= 1;
     const auto exact = exactly(length);

@@ -102,30 +102,32 @@ void Receiver::open(const Arrival& arrival, const uint8_t* packet, size_t length
   if (length < kEspMin) return counters_.rx_drop_malformed.add(1);
   InboundSa* sa = table_.find(load32(packet));
   if (sa == nullptr) return counters_.rx_drop_no_sa.add(1);
-  uint8_t* inner = coalescer_.landing(length - kEspHeader - AesGcm::kTag);
-  const size_t inner_length = open_to(inner, *sa, packet, length, arrival.now_ms);
-  if (inner_length == 0) return coalescer_.discard();
-  if (!decapsulate_ecn(inner, arrival.traffic_class)) {
+  uint8_t* packet_inside = coalescer_.landing(length - kEspHeader - AesGcm::kTag);
+  Inner inner = open_to(packet_inside, *sa, packet, length, arrival.now_ms);
+  if (inner.length == 0) return coalescer_.discard();
+  const uint8_t sent_class = traffic_class(packet_inside);
+  if (!decapsulate_ecn(packet_inside, arrival.traffic_class)) {
     counters_.rx_drop_policy.add(1);
     sa->counters->drop_policy.add(1);
     return coalescer_.discard();
   }
+  if (traffic_class(packet_inside) != sent_class) inner.sum.reset();
   counters_.rx_packets.add(1);
-  counters_.rx_bytes.add(inner_length);
+  counters_.rx_bytes.add(inner.length);
   sa->counters->packets.add(1);
-  sa->counters->bytes.add(inner_length);
-  clamp_mss(inner, inner_length, path_.inner_mtu(), L4Checksum::complete);
-  if (taps_.inner != nullptr) [[unlikely]] taps_.inner->record(inner_mark(false), {}, {inner, inner_length});
-  coalescer_.accept(inner_length);
+  sa->counters->bytes.add(inner.length);
+  clamp_mss(packet_inside, inner.length, path_.inner_mtu(), L4Checksum::complete);
+  if (taps_.inner != nullptr) [[unlikely]] taps_.inner->record(inner_mark(false), {}, {packet_inside, inner.length});
+  coalescer_.accept(inner.length, inner.sum);
 }
 
-/** Length of the IP packet now at `inner`; 0, and counted, when the packet is not to be delivered. */
-size_t Receiver::open_to(uint8_t* inner, InboundSa& sa, const uint8_t* packet, size_t length, uint64_t now_ms) {
-  const EspOpener::Opened opened = sa.opener.open(packet, length, inner);
+/** What is not to be delivered is counted. */
+Receiver::Inner Receiver::open_to(uint8_t* to, InboundSa& sa, const uint8_t* packet, size_t length, uint64_t now_ms) {
+  const EspOpener::Opened opened = sa.opener.open(packet, length, to);
   const bool authentic = opened.verdict == EspVerdict::ok || opened.verdict == EspVerdict::dummy;
   if (!authentic) {
     count_drop(sa, opened.verdict);
-    return 0;
+    return {};
   }
   counters_.rx_last_ms.set(now_ms);
   sa.counters->last_used_ms.set(now_ms);
@@ -135,11 +137,12 @@ size_t Receiver::open_to(uint8_t* inner, InboundSa& sa, const uint8_t* packet, s
   sa.counters->reordered.set(window.reordered());
   if (opened.verdict == EspVerdict::dummy) {
     counters_.rx_dummy.add(1);
-    return 0;
+    return {};
   }
-  const size_t inner_length = ip_length(inner, opened.length, opened.next_header);
-  if (inner_length == 0) count_drop(sa, EspVerdict::malformed);
-  return inner_length;
+  Inner inner{ip_length(to, opened.length, opened.next_header), opened.sum};
+  if (inner.length == 0) count_drop(sa, EspVerdict::malformed);
+  if (inner.length != opened.length) inner.sum.reset();  // the sum has the TFC padding in it
+  return inner;
 }
 
 void Receiver::count_drop(InboundSa& sa, EspVerdict verdict) {

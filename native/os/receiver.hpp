@@ -2,6 +2,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "../core/capture.hpp"
@@ -71,7 +72,13 @@ class Receiver : private FrameSink {
   void record_outer(uint16_t port, const SocketAddress& from, std::span<const uint8_t> datagram);
   void deliver_ike(uint16_t port, const SocketAddress& from, std::span<const uint8_t> message);
   void open(const Arrival& arrival, const uint8_t* packet, size_t length);
-  size_t open_to(uint8_t* inner, InboundSa& sa, const uint8_t* packet, size_t length, uint64_t now_ms);
+  /** What was inside an ESP packet. */
+  struct Inner {
+    size_t length = 0;                // of the IP packet; 0: nothing is to be delivered
+    std::optional<uint64_t> sum = {};  // of its octets, where the cipher made it
+  };
+
+  Inner open_to(uint8_t* to, InboundSa& sa, const uint8_t* packet, size_t length, uint64_t now_ms);
   void count_drop(InboundSa& sa, EspVerdict verdict);
   void write_frame(const uint8_t* frame, size_t length, size_t packets) override;
 

@@ -70,6 +70,7 @@ void Transmitter::forward(OutboundSa& sa, uint8_t* frame, size_t length, uint64_
   const bool fits = segmenter_.largest() <= mtu;
   if (!fits && !may_fragment(packet)) return refuse(mtu, now_ms);
   if (fits) course.sealer.reserve(segmenter_.count());
+  if (fits && course.sealer.sums()) segmenter_.leave_checksums();
   for (Segmenter::Packet piece; segmenter_.next(piece);) fits ? seal(course, piece) : fragment(course, piece);
   count(sa, course, now_ms);
 }
@@ -95,7 +96,7 @@ void Transmitter::seal(Course& course, const Segmenter::Packet& packet) {
   if (course.sealer.exhausted()) return counters_.tx_drop_sequence.add_shared(1);
   uint8_t* place = queue_.claim(esp_size(packet.length), course.traffic_class);
   if (place == nullptr) return counters_.tx_drop_send.add_shared(1);
-  const size_t sealed = course.sealer.seal(packet.data, packet.length, course.next_header, place);
+  const size_t sealed = course.sealer.seal(packet.data, packet.length, course.next_header, place, packet.late);
   if (sealed == 0) return counters_.tx_drop_malformed.add_shared(1);
   record(packet, {place, sealed});
   queue_.append(sealed, course.traffic_class);

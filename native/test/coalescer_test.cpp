@@ -3,6 +3,7 @@
 #include <deque>
 #include <map>
 
+#include "../core/checksum.hpp"
 #include "../core/segmenter.hpp"
 #include "packets.hpp"
 
@@ -55,7 +56,9 @@ struct Bench {
     uint8_t* at = coalescer.landing(packet.size() + 5);
     std::memcpy(at, packet.data(), packet.size());
     std::memset(at + packet.size(), 0xee, 5);
-    coalescer.accept(packet.size());
+    std::optional<uint64_t> sum;
+    if (check::below(2) == 0) sum = checksum_add(packet.data(), packet.size());
+    coalescer.accept(packet.size(), sum);
   }
   std::array<uint8_t*, Coalescer::kFlows> buffers() {
     std::array<uint8_t*, Coalescer::kFlows> out;

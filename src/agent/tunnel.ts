@@ -219,7 +219,7 @@ export class Tunnel {
         device: this.spec.wan.interface,
         replayWindow: this.spec.link.ipsec.replayWindow,
         copyDscp: this.spec.link.ipsec.copyDscp,
-        tuning: this.spec.link.dataPlane,
+        tuning: { ...this.spec.link.dataPlane, cipher: this.#cipher() },
       },
       (event) => this.#onDeviceEvent(device, event),
     );
@@ -253,6 +253,17 @@ export class Tunnel {
       this.#abandon(device);
       throw error;
     }
+  }
+
+  /** The one that was asked for, unless this machine cannot be trusted with it: packets matter more than their speed. */
+  #cipher(): 'openssl' | 'vaes' {
+    if (this.spec.link.dataPlane.cipher === 'openssl') return 'openssl';
+    const status = this.#deps.addon.vaesStatus();
+    if (status === 'admitted') return 'vaes';
+    const why = status === 'unsupported' ? 'this processor has no VAES with AVX-512' : 'it differs from OpenSSL here';
+    const message = `data_plane.cipher: vaes is not used, because ${why}; OpenSSL encrypts instead: leave the setting out`;
+    this.#deps.log.add('warn', 'cipher-refused', message, this.spec.name);
+    return 'openssl';
   }
 
   #perform(open: Open, output: IkeOutput): void {

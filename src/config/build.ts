@@ -89,6 +89,7 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
       processors: link.data_plane.processors,
       busyPollUs: link.data_plane.busy_poll_us,
       without: link.data_plane.without,
+      cipher: link.data_plane.cipher,
     },
     psk: {
       source: psk.source,

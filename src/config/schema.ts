@@ -161,6 +161,7 @@ const link = z.strictObject({
       processors: list(integer('the number of a processor', 0, 1_023)).default([]),
       busy_poll_us: integer('the microseconds that a thread looks for packets before it sleeps', 0, 1_000).default(0),
       without: list(z.enum(['tun-tso', 'tun-uso', 'udp-gso', 'udp-gro'])).default([]),
+      cipher: z.enum(['openssl', 'vaes']).default('openssl'),
     })
     .prefault({}),
   psk: z

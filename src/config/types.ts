@@ -135,6 +135,8 @@ export interface LinkConfig {
     readonly busyPollUs: number;
     /** Offloads of the kernel that are not used. */
     readonly without: readonly ('tun-tso' | 'tun-uso' | 'udp-gso' | 'udp-gro')[];
+    /** `vaes` where the processor has what it takes, `openssl` elsewhere. */
+    readonly cipher: 'openssl' | 'vaes';
   };
   readonly psk: {
     readonly source: 'generated' | 'file';

@@ -3,6 +3,7 @@ import type { CapturedPacket } from '../lib/captured-packet.ts';
 import type { Endpoint, EspSa, EspSaPair } from '../lib/esp-sa.ts';
 import { formatIp, type IpAddress, ipFromBytes } from '../lib/ip.ts';
 import {
+  type Cipher,
   type NativeAddon,
   type NativeCapturedPacket,
   type NativeSa,
@@ -43,6 +44,8 @@ export interface Tuning {
   readonly busyPollUs: number;
   /** What the kernel is not to do for the tunnel, although it could: for drivers that do it wrong. */
   readonly without?: readonly Offload[];
+  /** Left out: `openssl`. `vaes` only where the addon admits it. */
+  readonly cipher?: Cipher;
 }
 
 export type DataPlaneEvent =
@@ -112,6 +115,7 @@ export function openTunnel(
   onEvent: (event: DataPlaneEvent) => void,
 ): DataPlaneTunnel {
   const { mark, device, remoteAddress, copyDscp = false } = options;
+  const { cipher = 'openssl', ...tuning } = options.tuning ?? {};
   const native = explained(options, () =>
     addon.openTunnel(
       {
@@ -122,21 +126,22 @@ export function openTunnel(
         ...(mark === undefined ? {} : { mark }),
         ...(device === undefined ? {} : { device }),
         copyDscp,
-        ...options.tuning,
+        ...tuning,
       },
       (event) => onEvent(translate(event, options)),
     ),
   );
-  return wrap(native, options);
+  return wrap(native, options, cipher);
 }
 
-function wrap(native: NativeTunnel, options: DataPlaneOptions): DataPlaneTunnel {
+function wrap(native: NativeTunnel, options: DataPlaneOptions, cipher: Cipher): DataPlaneTunnel {
   const nativeSa = (sa: EspSa): NativeSa => ({
     spi: sa.spi,
     key: sa.key.reveal(),
     salt: sa.salt.reveal(),
     esn: sa.esn,
     replayWindow: options.replayWindow,
+    cipher,
   });
   return {
     interfaceIndex: native.interfaceIndex,

@@ -48,6 +48,8 @@ export interface NativeAddon {
     steps: readonly NativeNatStep[],
     onDone: (found: { address: Uint8Array; port: number } | undefined) => void,
   ): { cancel(): void };
+  /** Whether SAs may name the cipher `vaes`. The first call compares it with OpenSSL, which takes some milliseconds. */
+  vaesStatus(): 'admitted' | 'unsupported' | 'wrong';
   /** The receiving half of an SA, as the packet path has it; for the conformance suite. */
   createEspOpener(sa: NativeSa): NativeEspOpener;
   /** RFC 4303 anti-replay state machine, as the packet path uses it. */
@@ -84,6 +86,10 @@ export interface NativeTcpOptions extends NativeSocketOptions {
 export const OFFLOADS = ['tun-tso', 'tun-uso', 'udp-gso', 'udp-gro'] as const;
 export type Offload = (typeof OFFLOADS)[number];
 
+/** Who encrypts: the OpenSSL of the running Node, or our own code for processors with VAES and AVX-512. */
+export const CIPHERS = ['openssl', 'vaes'] as const;
+export type Cipher = (typeof CIPHERS)[number];
+
 export interface NativeTunnelOptions extends NativeSocketOptions {
   /** Device name, at most 15 characters. */
   readonly interface: string;
@@ -111,6 +117,8 @@ export interface NativeSa {
   readonly esn: boolean;
   /** Packets; 64 to 65536, a power of two. Inbound only. */
   readonly replayWindow: number;
+  /** Left out: `openssl`. An SA with `vaes` throws unless that is admitted. */
+  readonly cipher?: Cipher;
   /** Of an outbound SA that has been used before; 1 when left out. */
   readonly nextSequence?: bigint;
 }

@@ -66,7 +66,12 @@ const RULES: Readonly<Record<string, Rule>> = {
     reason: 'the far ends of a branch, built from the same cores',
   },
   'options.ts': { ...CORE, inside: ['lib'], node: true, reason: 'the command line of the daemon as a value' },
-  'main.ts': { ...CORE, inside: ['daemon.ts'], reason: 'claims signals before anything else is loaded' },
+  'main.ts': {
+    ...CORE,
+    inside: ['daemon.ts'],
+    node: true,
+    reason: 'claims signals and tells V8, before anything is loaded',
+  },
   'daemon.ts': {
     inside: ['lib', 'agent', 'admin', 'config', 'io', 'obs', 'crypto', 'options.ts'],
     packages: [],

@@ -11,6 +11,7 @@ export interface BranchOptions {
   readonly ike?: Readonly<Record<string, unknown>>;
   readonly ipsec?: Readonly<Record<string, unknown>>;
   readonly bgp?: Readonly<Record<string, unknown>>;
+  readonly dataPlane?: Readonly<Record<string, unknown>>;
   /** Keys of each far end that is written down by hand. */
   readonly peer?: Readonly<Record<string, unknown>>;
   /** Top-level keys, laid over the rest. */
@@ -75,6 +76,7 @@ function branch(topology: Topology, zones: readonly Zone[], top: object, link: o
         device_vendor: 'other',
         ike: { suite: 'mix8', ...options.ike },
         ipsec: { suite: 'mix6', ...options.ipsec },
+        ...(options.dataPlane && { data_plane: options.dataPlane }),
         bgp: {
           local_ip: ADDRESS.branchBgp,
           peer_ip: first?.bgp,

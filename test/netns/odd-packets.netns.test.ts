@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ADMITTED_CIPHERS, tuningWith } from './ciphers.ts';
 import { eventually } from './eventually.ts';
 import { RunningProcess, run } from './process.ts';
 import { ROOT } from './repository.ts';
@@ -16,12 +17,12 @@ interface Sent {
   readonly expected: string;
 }
 
-describe('packets that no ordinary program sends', () => {
+describe.each(ADMITTED_CIPHERS)('packets that no ordinary program sends, encrypted by %s,', (cipher) => {
   let tunnel: StaticTunnel;
   const cases = new Map<string, { readonly expected: string[]; readonly received: string[] }>();
 
   beforeAll(async () => {
-    tunnel = await StaticTunnel.create();
+    tunnel = await StaticTunnel.create({ tuning: tuningWith(cipher) });
     const receiver = new RunningProcess(PYTHON, [DRIVER, 'receive', 'tw0'], { namespace: tunnel.far.namespace });
     await eventually('the receiver is ready', 20_000, () => receiver.lines.length > 0);
     const output = await run(PYTHON, [DRIVER, 'send', 'tw0', `${StaticTunnel.mtu}`], {

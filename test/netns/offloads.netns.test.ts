@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OFFLOADS, type Offload } from '../../src/io/native.ts';
+import { ADMITTED_CIPHERS, tuningWith } from './ciphers.ts';
 import { StaticTunnel, type Way } from './static-tunnel.ts';
 
 const SEED = 7;
@@ -15,10 +16,14 @@ const STEPS: readonly (readonly Offload[])[] = [
   OFFLOADS,
 ];
 
-describe.each(STEPS.map((without) => ({ without })))('a tunnel without $without', ({ without }) => {
+const TUNNELS = ADMITTED_CIPHERS.flatMap((cipher) =>
+  (cipher === 'openssl' ? STEPS : [OFFLOADS]).map((without) => ({ cipher, without })),
+);
+
+describe.each(TUNNELS)('a tunnel with $cipher and without $without', ({ cipher, without }) => {
   let tunnel: StaticTunnel;
   beforeAll(async () => {
-    tunnel = await StaticTunnel.create({ tuning: { threads: 1, processors: [], busyPollUs: 0, without } });
+    tunnel = await StaticTunnel.create({ tuning: { ...tuningWith(cipher), without } });
   });
   afterAll(() => tunnel?.remove());
 

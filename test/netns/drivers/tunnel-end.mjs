@@ -22,6 +22,7 @@ const sa = ({ spi, key, salt, esn = false }) => ({
   salt: bytes(salt),
   esn,
   replayWindow: 4096,
+  cipher: options.tuning?.cipher ?? 'openssl',
 });
 const sendThrough = (outer) => tunnel.setOutbound(outer, options.encapsulation ?? 'udp', remote, 4500);
 

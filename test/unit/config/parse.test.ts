@@ -44,7 +44,7 @@ describe('the documented example', () => {
           esn: 'offer',
           acceptPfs: undefined,
         },
-        dataPlane: { threads: 1, processors: [], busyPollUs: 0, without: [] },
+        dataPlane: { threads: 1, processors: [], busyPollUs: 0, without: [], cipher: 'openssl' },
         psk: { source: 'generated', rotateMs: 7_776_000_000, files: [] },
         weight: 1,
         mtu: 1380,

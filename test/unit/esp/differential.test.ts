@@ -10,6 +10,7 @@ import type { EspSa } from '../../../src/lib/esp-sa.ts';
 import type { Result } from '../../../src/lib/result.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { Dice } from '../../fuzz/engine/dice.ts';
+import { ADMITTED_CIPHERS } from '../../netns/ciphers.ts';
 import { figure, SOAK } from '../../netns/soak.ts';
 import { ipv4, ipv6 } from './inner-packets.ts';
 
@@ -51,7 +52,8 @@ function compareOneSa(random: Dice): void {
     esn: random.below(2) === 0,
   };
   const replayWindow = random.pick([64, 128, 1024, 65_536]);
-  const native = { spi: sa.spi, key: sa.key.reveal(), salt: sa.salt.reveal(), esn: sa.esn, replayWindow };
+  const cipher = random.pick(ADMITTED_CIPHERS);
+  const native = { spi: sa.spi, key: sa.key.reveal(), salt: sa.salt.reveal(), esn: sa.esn, replayWindow, cipher };
   const sent = sealedByBoth(sa, native, random);
   const window = new ReplayWindow(replayWindow);
   const readable = new InboundSa(sa, window, nodeCrypto);
