@@ -53,6 +53,8 @@ struct SaCounters {
   Counter drop_auth;
   Counter drop_malformed;
   Counter drop_policy;
+  Counter drop_too_big;  // for the path, with an answer to the sender
+  Counter drop_queue;    // the socket was full
   Counter last_used_ms;
 };
 

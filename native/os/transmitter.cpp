@@ -61,14 +61,15 @@ void Transmitter::forward(OutboundSa& sa, uint8_t* frame, size_t length, uint64_
   const uint8_t next_header = ip_next_header(packet);
   const size_t mtu = path_.inner_mtu();
   if (next_header == 0 || length < kIpv4Header) return counters_.tx_drop_malformed.add_shared(1);
-  Course course{sa.lanes[lane_]->sealer, next_header, outer_traffic_class(traffic_class(packet), copy_dscp_), mtu};
+  const uint8_t outer_class = outer_traffic_class(traffic_class(packet), copy_dscp_);
+  Course course{sa.lanes[lane_]->sealer, *sa.counters, next_header, outer_class, mtu};
   if (header.gso_type == VirtioHeader::kGsoNone) {
     const bool partial = (header.flags & VirtioHeader::kNeedsChecksum) != 0;
     clamp_mss(packet, length, mtu, partial ? L4Checksum::partial : L4Checksum::complete);
   }
   if (!segmenter_.start(header, packet, length)) return counters_.tx_drop_malformed.add_shared(1);
   const bool fits = segmenter_.largest() <= mtu;
-  if (!fits && !may_fragment(packet)) return refuse(mtu, now_ms);
+  if (!fits && !may_fragment(packet)) return refuse(course, now_ms);
   if (fits) course.sealer.reserve(segmenter_.count());
   if (fits && course.sealer.sums()) segmenter_.leave_checksums();
   for (Segmenter::Packet piece; segmenter_.next(piece);) fits ? seal(course, piece) : fragment(course, piece);
@@ -76,14 +77,15 @@ void Transmitter::forward(OutboundSa& sa, uint8_t* frame, size_t length, uint64_
 }
 
 /** One answer for a super-packet: its packets have one sender, and that one knows then. */
-void Transmitter::refuse(size_t mtu, uint64_t now_ms) {
+void Transmitter::refuse(const Course& course, uint64_t now_ms) {
   Segmenter::Packet packet;
   if (!segmenter_.next(packet)) return;
   IcmpError error;
-  packet_too_big(packet.data, packet.length, mtu, error);
+  packet_too_big(packet.data, packet.length, course.mtu, error);
   icmp_.send(error, now_ms);
   do {
     counters_.tx_drop_too_big.add_shared(1);
+    course.counters.drop_too_big.add_shared(1);
   } while (segmenter_.next(packet));
 }
 
@@ -95,7 +97,10 @@ void Transmitter::fragment(Course& course, const Segmenter::Packet& packet) {
 void Transmitter::seal(Course& course, const Segmenter::Packet& packet) {
   if (course.sealer.exhausted()) return counters_.tx_drop_sequence.add_shared(1);
   uint8_t* place = queue_.claim(esp_size(packet.length), course.traffic_class);
-  if (place == nullptr) return counters_.tx_drop_send.add_shared(1);
+  if (place == nullptr) {
+    course.counters.drop_queue.add_shared(1);
+    return counters_.tx_drop_send.add_shared(1);
+  }
   const size_t sealed = course.sealer.seal(packet.data, packet.length, course.next_header, place, packet.late);
   if (sealed == 0) return counters_.tx_drop_malformed.add_shared(1);
   record(packet, {place, sealed});

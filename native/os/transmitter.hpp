@@ -52,6 +52,7 @@ class Transmitter {
   /** What the packets cut from one frame have in common, and how many of them have been sealed. */
   struct Course {
     EspSealer& sealer;
+    SaCounters& counters;  // of the SA
     uint8_t next_header;
     uint8_t traffic_class;
     size_t mtu;
@@ -60,7 +61,7 @@ class Transmitter {
   };
 
   void forward(OutboundSa& sa, uint8_t* frame, size_t length, uint64_t now_ms);
-  void refuse(size_t mtu, uint64_t now_ms);
+  void refuse(const Course& course, uint64_t now_ms);
   void record(const Segmenter::Packet& packet, std::span<const uint8_t> sealed);
   void count(OutboundSa& sa, const Course& course, uint64_t now_ms);
   void fragment(Course& course, const Segmenter::Packet& packet);

@@ -1,4 +1,5 @@
 import { formatIp, parseIp } from '../lib/ip.ts';
+import { err, ok, type Result } from '../lib/result.ts';
 import type { Access } from './peer-cred.ts';
 import type { AgentViews, ErrorView } from './wire.ts';
 
@@ -10,7 +11,7 @@ export interface JsonReply {
 export type Reply =
   | JsonReply
   /** A file, made while it is sent. */
-  | { readonly kind: 'octets'; readonly pieces: Iterable<Uint8Array> }
+  | { readonly kind: 'octets'; readonly pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array> }
   /** Server-sent events from the one after `afterId` on. */
   | { readonly kind: 'events'; readonly afterId: number };
 
@@ -28,8 +29,19 @@ export interface Route {
   handler(views: AgentViews, request: RouteRequest): Reply;
 }
 
-const DEFAULT_HISTORY = 100;
-const MAX_HISTORY = 1_000;
+interface Range {
+  readonly least: number;
+  readonly most: number;
+  /** When the parameter was left out. */
+  readonly usual: number;
+}
+const HISTORY_LIMIT: Range = { least: 1, most: 1_000, usual: 100 };
+/** What the packet path records (src/io/native.ts), and not for ever. */
+const CAPTURE = {
+  seconds: { least: 1, most: 3_600, usual: 10 },
+  packets: { least: 1, most: 16_384, usual: 10_000 },
+  snap: { least: 64, most: 9_216, usual: 1_600 },
+} as const satisfies Record<string, Range>;
 
 export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/healthz', access: 'read', handler: healthz },
@@ -46,6 +58,7 @@ export const ROUTES: readonly Route[] = [
     handler: (views) => ({ kind: 'octets', pieces: views.mrt() }),
   },
   { method: 'GET', path: '/v1/routes', access: 'read', handler: learnedRoutes },
+  { method: 'GET', path: '/v1/capture', access: 'write', handler: capture },
   { method: 'GET', path: '/v1/events', access: 'read', handler: events },
 ];
 
@@ -86,15 +99,32 @@ function healthz(views: AgentViews): Reply {
 }
 
 function ikeHistory(views: AgentViews, { query }: RouteRequest): Reply {
-  const limit = query.get('limit') ?? String(DEFAULT_HISTORY);
-  if (!/^[1-9]\d{0,3}$/.test(limit) || Number(limit) > MAX_HISTORY) {
-    return refuse(
-      400,
-      'bad-request',
-      `limit: expected a whole number from 1 to ${MAX_HISTORY}, got "${limit.slice(0, 20)}"`,
-    );
-  }
-  return json(views.ikeHistory({ tunnel: query.get('tunnel') ?? undefined, limit: Number(limit) }));
+  const limit = wholeNumber(query, 'limit', HISTORY_LIMIT);
+  if (!limit.ok) return limit.error;
+  return json(views.ikeHistory({ tunnel: query.get('tunnel') ?? undefined, limit: limit.value }));
+}
+
+function wholeNumber(query: URLSearchParams, name: string, { least, most, usual }: Range): Result<number, JsonReply> {
+  const text = query.get(name) ?? String(usual);
+  if (/^[1-9]\d{0,8}$/.test(text) && Number(text) >= least && Number(text) <= most) return ok(Number(text));
+  const message = `${name}: expected a whole number from ${least} to ${most}, got "${text.slice(0, 20)}"`;
+  return err(refuse(400, 'bad-request', message));
+}
+
+function capture(views: AgentViews, { query }: RouteRequest): Reply {
+  const side = query.get('side') ?? '';
+  if (side !== 'inner' && side !== 'outer')
+    return refuse(400, 'bad-request', `side: expected inner or outer, got "${side.slice(0, 20)}"`);
+  const seconds = wholeNumber(query, 'seconds', CAPTURE.seconds);
+  if (!seconds.ok) return seconds.error;
+  const packets = wholeNumber(query, 'packets', CAPTURE.packets);
+  if (!packets.ok) return packets.error;
+  const snap = wholeNumber(query, 'snap', CAPTURE.snap);
+  if (!snap.ok) return snap.error;
+  const limits = { seconds: seconds.value, packets: packets.value, snap: snap.value };
+  const file = views.capture({ tunnel: query.get('tunnel') ?? undefined, side, ...limits });
+  if (!file.ok) return refuse(file.error.status, file.error.code, file.error.message);
+  return { kind: 'octets', pieces: file.value };
 }
 
 function received(views: AgentViews, request: RouteRequest): Reply {

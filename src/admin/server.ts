@@ -120,7 +120,11 @@ function sendJson(response: ServerResponse, { status, body }: JsonReply): void {
 }
 
 /** As fast as the reader takes it: a slow one keeps a piece in memory, not a table. */
-function sendOctets(response: ServerResponse, pieces: Iterable<Uint8Array>, onError: AdminOptions['onError']): void {
+function sendOctets(
+  response: ServerResponse,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  onError: AdminOptions['onError'],
+): void {
   response.writeHead(200, { 'content-type': 'application/octet-stream', 'cache-control': 'no-store' });
   const source = Readable.from(pieces, { objectMode: false });
   source.on('error', (error) => {

@@ -1,4 +1,6 @@
 import type { IpAddress } from '../lib/ip.ts';
+import type { Result } from '../lib/result.ts';
+
 /** JSON of the admin API, design: keys snake_case and stable, times RFC 3339, base units. Shared with the CLI. */
 
 export type Health = 'ok' | 'degraded' | 'down';
@@ -231,6 +233,23 @@ export interface ErrorView {
   error: { code: string; message: string };
 }
 
+/** What is recorded: the last `packets` of each packet thread, `snap` octets of each. */
+export interface CaptureRequest {
+  /** Undefined: the only one. */
+  readonly tunnel: string | undefined;
+  readonly side: 'inner' | 'outer';
+  readonly seconds: number;
+  readonly packets: number;
+  readonly snap: number;
+}
+
+/** Why something cannot be had now. */
+export interface Refusal {
+  readonly status: 404 | 409;
+  readonly code: 'not-found' | 'conflict';
+  readonly message: string;
+}
+
 /** What the daemon offers to the admin server; `agent` implements it. */
 export interface AgentViews {
   status(): StatusView;
@@ -245,6 +264,8 @@ export interface AgentViews {
   routes(destination?: IpAddress): RoutesView;
   /** What the peers have announced, as an MRT file (RFC 6396, TABLE_DUMP_V2), piece by piece. */
   mrt(): Iterable<Uint8Array>;
+  /** Packets as they pass from now on, as a pcapng file that comes when the time is over. */
+  capture(request: CaptureRequest): Result<AsyncIterable<Uint8Array>, Refusal>;
   events(afterId: number): EventView[];
   /** Calls back for each new event until the returned function is called. */
   subscribe(listener: (event: EventView) => void): () => void;

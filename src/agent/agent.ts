@@ -3,6 +3,7 @@ import type { Clock } from '../io/clock.ts';
 import { formatIp, type IpAddress } from '../lib/ip.ts';
 import { after, type Instant } from '../lib/time.ts';
 import type { Alarms } from './alarms.ts';
+import { type CaptureFile, type CaptureWish, startCapture } from './capture.ts';
 import type { EventLog } from './event-log.ts';
 import { FibAlarm } from './fib-alarm.ts';
 import type { OutsideAddresses } from './outside-addresses.ts';
@@ -84,6 +85,11 @@ export class Agent {
   }
   wall(): Date {
     return this.#deps.clock.wall();
+  }
+  /** Undefined: the tunnel has no device. Throws `DataPlaneError`. */
+  capture({ tunnel }: Path, wish: CaptureWish): CaptureFile | undefined {
+    const { device, spec } = tunnel;
+    return device && startCapture(device, spec.interface, wish, this.#deps.clock);
   }
   wanAddress(wanInterface: string): IpAddress | undefined {
     return this.#deps.wanAddress(wanInterface);

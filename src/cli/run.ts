@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { registerBgp } from './commands/bgp.ts';
+import { registerCapture } from './commands/capture.ts';
 import { registerConfig } from './commands/config.ts';
 import { registerEvent } from './commands/event.ts';
 import { registerIke } from './commands/ike.ts';
@@ -19,6 +20,7 @@ const COMMANDS: readonly ((program: Command, host: CommandHost) => void)[] = [
   registerIpsec,
   registerBgp,
   registerRoute,
+  registerCapture,
   registerEvent,
   registerConfig,
   registerLab,

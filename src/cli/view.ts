@@ -57,9 +57,14 @@ export function addView<T>(parent: Command, host: CommandHost, view: View<T>): v
   for (const option of view.options ?? []) command.addOption(option);
   command.action(async () => {
     const options: ViewOptions = command.optsWithGlobals();
-    const socket = options.socket ?? host.io.env['TUNWRIGHT_SOCKET'] ?? DEFAULT_SOCKET;
-    host.finish(await show(view, { io: host.io, client: new AdminClient(socket), args: command.args, options }));
+    host.finish(await show(view, { io: host.io, client: clientOf(command, host), args: command.args, options }));
   });
+}
+
+/** The daemon that the options or the environment name. */
+export function clientOf(command: Command, { io }: CommandHost): AdminClient {
+  const { socket } = command.optsWithGlobals<{ socket?: string }>();
+  return new AdminClient(socket ?? io.env['TUNWRIGHT_SOCKET'] ?? DEFAULT_SOCKET);
 }
 
 export const socketOption = (): Option =>

@@ -263,5 +263,7 @@ export const SA_COUNTERS = [
   'drop_auth',
   'drop_malformed',
   'drop_policy',
+  'drop_too_big',
+  'drop_queue',
   'last_used_ms',
 ] as const;

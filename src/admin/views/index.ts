@@ -3,6 +3,7 @@ import type { AgentEvent } from '../../agent/event-log.ts';
 import type { IkeHistoryRow } from '../../agent/ike-history-row.ts';
 import type { AgentViews, EventView, IkeHistoryView } from '../wire.ts';
 import { advertisedView, neighborViews, receivedView } from './bgp.ts';
+import { captureView } from './capture.ts';
 import { saViews } from './ipsec.ts';
 import { mrtView } from './mrt.ts';
 import { routesView } from './routes.ts';
@@ -19,6 +20,7 @@ export function agentViews(agent: Agent): AgentViews {
     advertised: (peer) => advertisedView(agent, peer),
     routes: (destination) => routesView(agent, destination),
     mrt: () => mrtView(agent),
+    capture: (request) => captureView(agent, request),
     events: (afterId) => agent.log.after(afterId).map(eventView),
     subscribe: (listener) => agent.log.subscribe((event) => listener(eventView(event))),
   };

@@ -48,11 +48,14 @@ function drops(path: Path, child: InstalledChild): Record<string, number> {
   const counters = path.tunnel.device?.counters() ?? {};
   const ofTunnel = Object.entries(counters).filter(([name]) => DROP.test(name));
   const { drop_replay, drop_auth, drop_malformed, drop_policy } = child.inbound;
+  const { drop_too_big, drop_queue } = child.outbound;
   return {
     replay: Number(drop_replay),
     auth: Number(drop_auth),
     malformed: Number(drop_malformed),
     policy: Number(drop_policy),
+    too_big: Number(drop_too_big),
+    queue: Number(drop_queue),
     ...Object.fromEntries(ofTunnel.map(([name, value]) => [name.replace('_drop', ''), Number(value)])),
   };
 }

@@ -1,10 +1,9 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { AdvertisedPrefixView, NeighborView, ReceivedPrefixView } from '../../admin/wire.ts';
-import { AdminClient } from '../client.ts';
 import { CliError, Exit } from '../exit.ts';
 import { age, fields, orDash, type Screen, table } from '../render.ts';
-import { addView, type CommandHost, DEFAULT_SOCKET, socketOption } from '../view.ts';
+import { addView, type CommandHost, clientOf, socketOption } from '../view.ts';
+import { writeWhole } from '../write-whole.ts';
 
 export function registerBgp(program: Command, host: CommandHost): void {
   const bgp = program.command('bgp').description('BGP sessions and what they learned');
@@ -36,25 +35,10 @@ export function registerBgp(program: Command, host: CommandHost): void {
     .command('mrt <file>')
     .description('what the neighbours announced, before policy, as an MRT file (RFC 6396) for bgpdump and the like')
     .addOption(socketOption())
-    .action(async (file: string, options: { socket?: string }) => {
-      const socket =
-        options.socket ?? bgp.optsWithGlobals()['socket'] ?? host.io.env['TUNWRIGHT_SOCKET'] ?? DEFAULT_SOCKET;
-      await writeWhole(file, new AdminClient(socket).pieces('/v1/bgp/mrt'));
+    .action(async (file: string, _options: unknown, command: Command) => {
+      await writeWhole(file, clientOf(command, host).pieces('/v1/bgp/mrt'));
       host.finish(Exit.ok);
     });
-}
-
-/** The file is there when all of it is. */
-async function writeWhole(file: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
-  const unfinished = `${file}.part`;
-  try {
-    await writeFile(unfinished, pieces, { flag: 'w' });
-    await rename(unfinished, file);
-  } catch (cause) {
-    await rm(unfinished, { force: true });
-    if (cause instanceof CliError) throw cause;
-    throw new CliError(Exit.failed, `cannot write ${file}: ${cause instanceof Error ? cause.message : String(cause)}`);
-  }
 }
 
 function pick(neighbors: readonly NeighborView[], ip: string): NeighborView {

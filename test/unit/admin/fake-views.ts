@@ -1,14 +1,18 @@
+import { Readable } from 'node:stream';
 import type {
   AdvertisedPrefixView,
   AgentViews,
+  CaptureRequest,
   EventView,
   Health,
   NeighborView,
   ReceivedPrefixView,
+  Refusal,
   RoutesView,
   StatusView,
 } from '../../../src/admin/wire.ts';
 import { formatIp, type IpAddress } from '../../../src/lib/ip.ts';
+import { err, ok, type Result } from '../../../src/lib/result.ts';
 
 export function statusOf(health: Health): StatusView {
   return {
@@ -117,6 +121,7 @@ export class FakeViews implements AgentViews {
   pieces: () => Iterable<Uint8Array> = () => [Uint8Array.of(1, 2), Uint8Array.of(3)];
   readonly log: EventView[] = [];
   readonly listeners = new Set<(event: EventView) => void>();
+  captureRequest: CaptureRequest | undefined;
   historyFilter: { tunnel: string | undefined; limit: number } | undefined;
 
   emit(next: EventView): void {
@@ -147,6 +152,14 @@ export class FakeViews implements AgentViews {
     const { routes, fib } = ROUTES;
     const known = destination === undefined || formatIp(destination) === '13.107.6.152';
     return { fib, routes: known ? routes : [] };
+  }
+  capture(request: CaptureRequest): Result<AsyncIterable<Uint8Array>, Refusal> {
+    this.captureRequest = request;
+    const { tunnel } = request;
+    if (tunnel === 'fiber/9') return err({ status: 404, code: 'not-found', message: 'there is no tunnel fiber/9' });
+    if (tunnel === 'fiber/2')
+      return err({ status: 409, code: 'conflict', message: 'tunnel fiber/2 has no device now' });
+    return ok(Readable.from(this.pieces()));
   }
   mrt(): Iterable<Uint8Array> {
     return this.pieces();

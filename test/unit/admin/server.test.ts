@@ -160,6 +160,54 @@ describe('paths', () => {
   });
 });
 
+describe('captures', () => {
+  const root = { peerCredentials: () => ({ pid: 1, uid: 0, gid: 0 }) };
+
+  it('are files', async () => {
+    await start(root);
+    expect(await getOctets('/v1/capture?side=inner')).toMatchObject({ octets: [1, 2, 3], whole: true });
+    expect(views.captureRequest).toEqual({
+      tunnel: undefined,
+      side: 'inner',
+      seconds: 10,
+      packets: 10_000,
+      snap: 1_600,
+    });
+    await getOctets('/v1/capture?side=outer&tunnel=fiber%2F1&seconds=3&packets=5&snap=64');
+    expect(views.captureRequest).toEqual({ tunnel: 'fiber/1', side: 'outer', seconds: 3, packets: 5, snap: 64 });
+  });
+
+  it('are not for everybody: they show what others send', async () => {
+    await start();
+    expect(await get('/v1/capture?side=inner')).toMatchObject({ status: 403, body: { error: { code: 'forbidden' } } });
+    expect(views.captureRequest).toBeUndefined();
+  });
+
+  it.each([
+    ['/v1/capture', 400, 'bad-request', 'side: expected inner or outer, got ""'],
+    [
+      '/v1/capture?side=inner&seconds=3601',
+      400,
+      'bad-request',
+      'seconds: expected a whole number from 1 to 3600, got "3601"',
+    ],
+    [
+      '/v1/capture?side=inner&packets=0',
+      400,
+      'bad-request',
+      'packets: expected a whole number from 1 to 16384, got "0"',
+    ],
+    ['/v1/capture?side=inner&snap=x', 400, 'bad-request', 'snap: expected a whole number from 64 to 9216, got "x"'],
+    ['/v1/capture?side=inner&tunnel=fiber/9', 404, 'not-found', 'there is no tunnel fiber/9'],
+    ['/v1/capture?side=inner&tunnel=fiber/2', 409, 'conflict', 'tunnel fiber/2 has no device now'],
+  ])('%s is refused with %i', async (path, status, code, message) => {
+    await start(root);
+    const reply = await get(path);
+    expect(reply.status).toBe(status);
+    expect(reply.body).toMatchObject({ error: { code, message } });
+  });
+});
+
 describe('callers', () => {
   it.each([
     [{ origin: 'https://evil.example' }, 'header origin'],

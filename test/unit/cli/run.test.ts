@@ -60,6 +60,27 @@ describe('bgp mrt', () => {
   });
 });
 
+describe('capture', () => {
+  it('asks for what the options say, and writes the file', async () => {
+    const file = join(directory, 'outer.pcapng');
+    expect(await daemon(`capture outer ${file} -t fiber/1 -s 3 -n 5 --snap 64`)).toEqual({
+      exitCode: 0,
+      error: '',
+      out: '',
+    });
+    expect([...readFileSync(file)]).toEqual([1, 2, 3]);
+    expect(site.captureRequest).toEqual({ tunnel: 'fiber/1', side: 'outer', seconds: 3, packets: 5, snap: 64 });
+  });
+
+  it('passes on why it cannot', async () => {
+    const file = join(directory, 'inner.pcapng');
+    expect(await daemon(`capture inner ${file} -t fiber/9`)).toMatchObject({ exitCode: 4 });
+    const { error } = await daemon(`capture inner ${file} -s 99999`);
+    expect(error).toContain('seconds: expected a whole number from 1 to 3600, got "99999"');
+    expect(readdirSync(directory).filter((name) => name.startsWith('inner'))).toEqual([]);
+  });
+});
+
 describe('status', () => {
   it('shows a degraded site on one screen and exits 7', async () => {
     site.health = 'degraded';

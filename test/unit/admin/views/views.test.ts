@@ -109,6 +109,9 @@ describe('SAs', () => {
     inbound[SA_COUNTERS.indexOf('sequence')] = 900n;
     inbound[SA_COUNTERS.indexOf('missing')] = 7n;
     inbound[SA_COUNTERS.indexOf('reordered')] = 2n;
+    const outbound = tunnel.outboundCounters.at(-1);
+    if (outbound === undefined) throw new Error('no SA was installed');
+    outbound[SA_COUNTERS.indexOf('drop_too_big')] = 4n;
     tunnel.counters[TUNNEL_COUNTERS.indexOf('tx_drop_no_sa')] = 2n;
     expect(views.sas()[0]).toMatchObject({
       tunnel: 'fiber/1',
@@ -119,7 +122,7 @@ describe('SAs', () => {
       age_s: expect.any(Number),
       bytes: { in: 1_234_567_890_123, out: 0 },
       sequence: { in: 900, out: 0, missing: 7, reordered: 2 },
-      drops: { replay: 3, auth: 0, malformed: 0, policy: 0, tx_no_sa: 2, rx_auth: 0 },
+      drops: { replay: 3, auth: 0, malformed: 0, policy: 0, too_big: 4, queue: 0, tx_no_sa: 2, rx_auth: 0 },
     });
   });
 });
