@@ -16,6 +16,8 @@ import { type LinkFacts, wantedRemoteNetwork } from './wanted.ts';
 
 /** How often files that could not be read and WANs without an address are looked at again. */
 const RETRY_MS = 10_000;
+/** What TCP-MD5 takes in Linux (TCP_MD5SIG_MAXKEYLEN). */
+const MD5_PASSWORD_OCTETS = 80;
 
 export interface PeerSourceDeps {
   readonly clock: Clock;
@@ -122,6 +124,9 @@ export class PeerSource {
       for (const { zone, endpoint, asn, bgpIp, pskFile, bgpPasswordFile } of link.peers) {
         const psk = await this.#deps.readSecret(pskFile);
         const bgpPassword = bgpPasswordFile === undefined ? undefined : await this.#deps.readSecret(bgpPasswordFile);
+        const octets = bgpPassword?.reveal().length ?? 0;
+        if (octets > MD5_PASSWORD_OCTETS)
+          return err(`${bgpPasswordFile}: expected a password of at most ${MD5_PASSWORD_OCTETS} octets, got ${octets}`);
         peers.push({ link, zone, endpoint, asn, bgpAddress: bgpIp, psk, bgpPassword });
       }
     }

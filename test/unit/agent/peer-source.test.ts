@@ -54,6 +54,18 @@ describe('PeerSource with far ends in the configuration', () => {
     expect(source.view.state).toBe('manual');
   });
 
+  it('refuses a BGP password that TCP-MD5 cannot take, before anything is built on it', async () => {
+    const { files, source, heard, settle } = await setUp();
+    files.set('/etc/tunwright/md5', 'x'.repeat(81));
+    source.use(
+      branchConfig((yaml) => yaml.replaceAll('psk_file:', 'bgp_password_file: /etc/tunwright/md5, psk_file:')),
+    );
+    await settle();
+    expect(heard).toEqual([]);
+    const detail = '/etc/tunwright/md5: expected a password of at most 80 octets, got 81';
+    expect(source.view).toMatchObject({ state: 'failed', detail });
+  });
+
   it('forgets what an old configuration led to when a newer one came while files were read', async () => {
     const { source, heard, slow, settle } = await setUp();
     let go = (): void => undefined;
