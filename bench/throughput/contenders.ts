@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadAddon } from '../../src/io/addon.ts';
-import type { Cipher } from '../../src/io/native.ts';
+import type { Cipher, NativeAddon } from '../../src/io/native.ts';
 import { manualBranch, PSK } from '../../test/netns/branch-config.ts';
 import { eventually } from '../../test/netns/eventually.ts';
 import { run } from '../../test/netns/process.ts';
@@ -189,7 +188,8 @@ const towardsStrongSwan: Contender = {
 
 const tunwright = packetPath('tunwright', 'openssl');
 /** The other cipher, where the processor has what it takes. */
-const withVaes = loadAddon().vaesStatus() === 'admitted' ? [packetPath('tunwright, vaes', 'vaes')] : [];
+const addon: NativeAddon = (await import(join(ROOT, 'dist/io/addon.js'))).loadAddon();
+const withVaes = addon.vaesStatus() === 'admitted' ? [packetPath('tunwright, vaes', 'vaes')] : [];
 
 export const CONTENDERS: readonly Contender[] = [
   ...[libipsec, openVpn, wireGuard, relay, tunwright],
