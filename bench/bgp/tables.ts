@@ -7,7 +7,16 @@ import type { Attributes } from '../../src/bgp/wire/attributes.ts';
 import { encodeMessage } from '../../src/bgp/wire/message.ts';
 import { decodeUpdate, type UpdateMessage } from '../../src/bgp/wire/update.ts';
 import { concat, Reader, toHex, Writer } from '../../src/lib/bytes.ts';
-import { ip, ipFromBytes, maskedPrefix, type Prefix, prefix, prefixesOverlap, prefixKey } from '../../src/lib/ip.ts';
+import {
+  ip,
+  ipFromBytes,
+  maskedPrefix,
+  type Prefix,
+  type PrefixKey,
+  prefix,
+  prefixesOverlap,
+  prefixKey,
+} from '../../src/lib/ip.ts';
 import { MICROSOFT_ASN } from '../../test/netns/bird.ts';
 import { ROOT } from '../../test/netns/repository.ts';
 
@@ -63,7 +72,7 @@ function table(name: string, groups: readonly Group[], longestRun: number): Tabl
     updates(nextHop) {
       const messages = groups.flatMap(({ attributes, prefixes }) => {
         const update = { withdrawn: [], unknown: [], attributes: { ...attributes, nextHop: ip(nextHop) } };
-        return chunks(prefixes, longestRun).map((nlri) => encoded({ ...update, nlri, faults: [] }));
+        return chunks(prefixes.map(prefixKey), longestRun).map((nlri) => encoded({ ...update, nlri, faults: [] }));
       });
       return concat(...messages, encoded({ ...END_OF_RIB, faults: [] }));
     },
@@ -111,6 +120,6 @@ function behindMicrosoft(raw: Uint8Array): Attributes {
 
 const address = (value: number) => ipFromBytes(new Writer(4).u32(value).finish());
 
-function chunks(prefixes: readonly Prefix[], size: number): Prefix[][] {
+function chunks(prefixes: readonly PrefixKey[], size: number): PrefixKey[][] {
   return Array.from({ length: Math.ceil(prefixes.length / size) }, (_, i) => prefixes.slice(i * size, (i + 1) * size));
 }

@@ -1,6 +1,6 @@
 import { asPathLength, firstAs, type ImportJudge, type Verdict } from '../bgp/index.ts';
-import type { BgpConfig, BgpRoute, ImportChanges, PathAttributes } from '../bgp/types.ts';
-import { type IpAddress, type PrefixKey, prefixKey } from '../lib/ip.ts';
+import type { BgpConfig, BgpRoutes, ImportChanges, PathAttributes } from '../bgp/types.ts';
+import type { IpAddress, PrefixKey } from '../lib/ip.ts';
 import type { Announcement, RibPath } from '../rib/types.ts';
 
 /** RFC 4271 §5.1.5: what an external route is worth before policy says otherwise. */
@@ -19,13 +19,12 @@ interface Run {
   readonly verdict: Verdict;
 }
 
-/** Neighbours with the same attributes that policy judges alike. */
-export function* runs(announced: readonly BgpRoute[], judge: ImportJudge): Generator<Run> {
+/** Neighbours that policy judges alike. */
+export function* runs({ prefixes, attributes }: BgpRoutes, judge: ImportJudge): Generator<Run> {
   let run: Run | undefined;
-  for (const { prefix, attributes } of announced) {
-    const key = prefixKey(prefix);
+  for (const key of prefixes) {
     const verdict = judge.judge(key, attributes);
-    if (run?.attributes !== attributes || !sameVerdict(run.verdict, verdict)) {
+    if (run === undefined || !sameVerdict(run.verdict, verdict)) {
       if (run !== undefined) yield run;
       run = { attributes, prefixes: [], verdict };
     }

@@ -1,9 +1,9 @@
 import { ImportJudge, type ImportPolicy } from '../bgp/index.ts';
-import type { BgpConfig, BgpRoute, PathAttributes } from '../bgp/types.ts';
+import type { BgpConfig, BgpRoutes, PathAttributes } from '../bgp/types.ts';
 import type { FibPlan } from '../fib/plan.ts';
 import type { FibBase, FibPermit, FibTunnel, Resilience } from '../fib/types.ts';
 import type { Clock } from '../io/clock.ts';
-import { formatIp, type IpAddress, maskedPrefix, type Prefix, prefixKey } from '../lib/ip.ts';
+import { formatIp, type IpAddress, maskedPrefix, type Prefix, type PrefixKey, prefixKey } from '../lib/ip.ts';
 import { after } from '../lib/time.ts';
 import { Rib, samePath } from '../rib/index.ts';
 import type { ReceivedRoute, RibEntry, RibPath } from '../rib/types.ts';
@@ -182,16 +182,18 @@ export class Routing {
   }
 
   /** One UPDATE: import policy, then the RIB. */
-  update(key: string, announced: readonly BgpRoute[], withdrawn: readonly Prefix[]): void {
+  update(key: string, announced: readonly BgpRoutes[], withdrawn: readonly PrefixKey[]): void {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
-    this.#rib.withdraw(key, withdrawn.map(prefixKey));
+    this.#rib.withdraw(key, withdrawn);
     const receivedAt = this.#deps.clock.now();
     peer.updated();
     const judge = this.#judgeOf(peer);
     const share = new Sharing(key, peer);
-    for (const { attributes, prefixes, verdict } of runs(announced, judge)) {
-      this.#rib.announce(key, prefixes, share.announcement({ attributes, receivedAt }, verdict));
+    for (const routes of announced) {
+      for (const { attributes, prefixes, verdict } of runs(routes, judge)) {
+        this.#rib.announce(key, prefixes, share.announcement({ attributes, receivedAt }, verdict));
+      }
     }
     if (this.#rib.pendingChanges >= GATHER.fromPrefixes && this.#isTelling()) this.#gather();
     void this.#apply('routes', [peer.interface]);

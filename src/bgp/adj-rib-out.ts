@@ -1,4 +1,4 @@
-import { type Prefix, type PrefixKey, prefixKey } from '../lib/ip.ts';
+import { type PrefixKey, prefixKey } from '../lib/ip.ts';
 import type { BgpConfig, ExportChanges, ExportRoute } from './types.ts';
 import type { Attributes, WireContext } from './wire/attributes.ts';
 import { HEADER_OCTETS, MAX_MESSAGE_OCTETS } from './wire/iana.ts';
@@ -7,7 +7,7 @@ import type { UpdateMessage } from './wire/update.ts';
 
 export interface RibDifference {
   readonly announced: readonly ExportRoute[];
-  readonly withdrawn: readonly Prefix[];
+  readonly withdrawn: readonly PrefixKey[];
 }
 
 /** What the peer should know of us, and what it was told. */
@@ -35,7 +35,7 @@ export class AdjRibOut {
       return sent !== undefined && changesKey(sent.set) === changesKey(set);
     };
     const announced = [...this.#desired].filter((entry) => !isTold(entry)).map(([, route]) => route);
-    const withdrawn = [...this.#sent].filter(([key]) => !this.#desired.has(key)).map(([, { prefix }]) => prefix);
+    const withdrawn = [...this.#sent.keys()].filter((key) => !this.#desired.has(key));
     this.#sent = new Map(this.#desired);
     return { announced, withdrawn };
   }
@@ -88,12 +88,12 @@ function attributeOctets({ prepend = 0, communities = [], largeCommunities = [] 
   return 64 + 8 * prepend + 4 * communities.length + 12 * largeCommunities.length;
 }
 
-function groups(routes: readonly ExportRoute[]): { set: ExportChanges; prefixes: Prefix[] }[] {
-  const byChanges = new Map<string, { set: ExportChanges; prefixes: Prefix[] }>();
+function groups(routes: readonly ExportRoute[]): { set: ExportChanges; prefixes: PrefixKey[] }[] {
+  const byChanges = new Map<string, { set: ExportChanges; prefixes: PrefixKey[] }>();
   for (const { prefix, set } of routes) {
     const key = changesKey(set);
     const group = byChanges.get(key) ?? { set, prefixes: [] };
-    group.prefixes.push(prefix);
+    group.prefixes.push(prefixKey(prefix));
     byChanges.set(key, group);
   }
   return [...byChanges.values()];
@@ -103,9 +103,9 @@ const changesKey = ({ prepend = 0, med, communities = [], largeCommunities = [] 
   JSON.stringify([prepend, med, communities, largeCommunities]);
 
 /** Rows of prefixes that fit into a message beside `takenOctets`. */
-function packed(prefixes: readonly Prefix[], takenOctets: number): Prefix[][] {
-  const batches: Prefix[][] = [];
-  let batch: Prefix[] = [];
+function packed(prefixes: readonly PrefixKey[], takenOctets: number): PrefixKey[][] {
+  const batches: PrefixKey[][] = [];
+  let batch: PrefixKey[] = [];
   let octets = 0;
   for (const prefix of prefixes) {
     const size = prefixOctets(prefix);

@@ -1,5 +1,5 @@
 import { Writer } from '../lib/bytes.ts';
-import type { IpAddress, Prefix } from '../lib/ip.ts';
+import type { IpAddress, PrefixKey } from '../lib/ip.ts';
 import type { PathAttributes } from './types.ts';
 import type { Attributes } from './wire/attributes.ts';
 import { encodePrefixes } from './wire/nlri.ts';
@@ -14,7 +14,7 @@ interface MrtPeer {
 
 export interface MrtRoute {
   /** IPv4. */
-  readonly prefix: Prefix;
+  readonly prefix: PrefixKey;
   readonly entries: readonly {
     /** Place in the list of peers. */
     readonly peer: number;

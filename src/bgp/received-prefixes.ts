@@ -1,4 +1,5 @@
 import type { PrefixKey } from '../lib/ip.ts';
+import { PrefixIndex } from '../lib/prefix-index.ts';
 import type { PrefixLimit } from './types.ts';
 
 /** Where the first word of warning comes. */
@@ -10,9 +11,9 @@ export type LimitStep = 'near' | 'beyond';
 /** The prefixes that a peer has announced in this session, before any policy. */
 export class ReceivedPrefixes {
   readonly #limit: PrefixLimit;
-  #present = new Set<PrefixKey>();
+  #present = new PrefixIndex();
   /** Not told again since the peer began to tell its table once more (RFC 7313). */
-  #stale: Set<PrefixKey> | undefined;
+  #stale: PrefixIndex | undefined;
   #told: LimitStep | undefined;
 
   constructor(limit: PrefixLimit) {
@@ -39,9 +40,9 @@ export class ReceivedPrefixes {
 
   /** The peer tells all of it once more; what it leaves out until `endOfTable` is gone. */
   beginOfTable(): void {
-    for (const key of this.#stale ?? []) this.#present.add(key);
+    for (const key of this.#stale?.keys() ?? []) this.#present.add(key);
     this.#stale = this.#present;
-    this.#present = new Set();
+    this.#present = new PrefixIndex();
   }
   endOfTable(): void {
     this.#stale = undefined;

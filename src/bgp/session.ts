@@ -1,5 +1,5 @@
 import type { Random } from '../crypto/types.ts';
-import { type Prefix, prefixKey } from '../lib/ip.ts';
+import { isIpv4Key, type Prefix } from '../lib/ip.ts';
 import { after, earliest, elapsedMs, type Instant } from '../lib/time.ts';
 import { AdjRibOut, differenceUpdates, END_OF_RIB, exportAttributes } from './adj-rib-out.ts';
 import { survivor } from './collision.ts';
@@ -254,12 +254,12 @@ export class BgpSession {
     this.#counters.updatesIn++;
     const routes = updateRoutes(update);
     this.#logFaults(update, routes.treatedAsWithdraw);
-    const announced = routes.announced.filter(isIpv4Route);
-    for (const { prefix } of announced) this.#received.add(prefixKey(prefix));
+    const announced = routes.announced.filter(({ prefixes }) => prefixes.every(isIpv4Key));
+    for (const { prefixes } of announced) for (const key of prefixes) this.#received.add(key);
     // RFC 4271 §4.3: a prefix in both fields counts as announced.
-    const both = routes.withdrawn.length === 0 ? undefined : new Set(announced.map(({ prefix }) => prefixKey(prefix)));
-    const withdrawn = routes.withdrawn.filter((prefix) => isIpv4(prefix) && both?.has(prefixKey(prefix)) !== true);
-    for (const prefix of withdrawn) this.#received.delete(prefixKey(prefix));
+    const both = new Set(routes.withdrawn.length === 0 ? [] : announced.flatMap(({ prefixes }) => prefixes));
+    const withdrawn = routes.withdrawn.filter((key) => isIpv4Key(key) && !both.has(key));
+    for (const key of withdrawn) this.#received.delete(key);
     if (this.#isBeyondLimit(connection, now)) return;
     if (announced.length + withdrawn.length > 0) this.#out.push({ kind: 'routes', announced, withdrawn });
     if (routes.endOfRib === 4) this.#out.push({ kind: 'end-of-rib' });
@@ -470,5 +470,4 @@ export class BgpSession {
   }
 }
 
-const isIpv4 = ({ address }: Prefix): boolean => address.family === 4;
-const isIpv4Route = ({ prefix }: { readonly prefix: Prefix }): boolean => isIpv4(prefix);
+const isIpv4Route = ({ prefix }: { readonly prefix: Prefix }): boolean => prefix.address.family === 4;

@@ -1,4 +1,4 @@
-import type { IpAddress, Prefix } from '../lib/ip.ts';
+import type { IpAddress, Prefix, PrefixKey } from '../lib/ip.ts';
 import type { AsPathSegment } from './wire/as-path.ts';
 
 export type { AsPathSegment } from './wire/as-path.ts';
@@ -74,13 +74,14 @@ export type BgpOutput =
   /** The peer tells its table once more (RFC 7313); the next `end-of-rib` ends it. */
   | { readonly kind: 'begin-of-rib' }
   /** The two lists have no prefix in common. */
-  | { readonly kind: 'routes'; readonly announced: readonly BgpRoute[]; readonly withdrawn: readonly Prefix[] }
+  | { readonly kind: 'routes'; readonly announced: readonly BgpRoutes[]; readonly withdrawn: readonly PrefixKey[] }
   /** End-of-RIB marker, RFC 4724 §2. */
   | { readonly kind: 'end-of-rib' }
   | { readonly kind: 'log'; readonly event: string; readonly detail: string };
 
-export interface BgpRoute {
-  readonly prefix: Prefix;
+/** Prefixes that share their attributes. */
+export interface BgpRoutes {
+  readonly prefixes: readonly PrefixKey[];
   readonly attributes: PathAttributes;
 }
 

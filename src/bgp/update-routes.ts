@@ -1,14 +1,14 @@
-import type { IpAddress, Prefix } from '../lib/ip.ts';
+import type { IpAddress, PrefixKey } from '../lib/ip.ts';
 import { mergeAs4Path } from './as-path.ts';
-import type { BgpRoute, PathAttributes } from './types.ts';
+import type { BgpRoutes, PathAttributes } from './types.ts';
 import type { Attributes } from './wire/attributes.ts';
 import { AS_TRANS, AttributeFlag } from './wire/iana.ts';
 import type { RawAttribute, UpdateMessage } from './wire/update.ts';
 
 /** What one UPDATE of an external peer means for its Adj-RIB-In. */
 export interface UpdateRoutes {
-  readonly announced: readonly BgpRoute[];
-  readonly withdrawn: readonly Prefix[];
+  readonly announced: readonly BgpRoutes[];
+  readonly withdrawn: readonly PrefixKey[];
   /** Family of an End-of-RIB marker, RFC 4724 §2. */
   readonly endOfRib: 4 | 6 | undefined;
   /** Why announced prefixes became withdrawn ones, RFC 7606 §2. */
@@ -18,7 +18,7 @@ export interface UpdateRoutes {
 /** Prefixes with one next hop: the NLRI field, or MP_REACH_NLRI. */
 interface Reach {
   readonly nextHop: IpAddress | undefined;
-  readonly prefixes: readonly Prefix[];
+  readonly prefixes: readonly PrefixKey[];
 }
 
 export function updateRoutes(update: UpdateMessage): UpdateRoutes {
@@ -43,8 +43,7 @@ export function updateRoutes(update: UpdateMessage): UpdateRoutes {
   }
   const announced = reaches.flatMap(({ nextHop, prefixes }) => {
     if (nextHop === undefined) return [];
-    const attributes: PathAttributes = { ...common, nextHop };
-    return prefixes.map((prefix) => ({ prefix, attributes }));
+    return prefixes.length === 0 ? [] : [{ prefixes, attributes: { ...common, nextHop } }];
   });
   return { announced, withdrawn, endOfRib: undefined, treatedAsWithdraw: undefined };
 }

@@ -1,4 +1,5 @@
 import type { PrefixKey } from '../lib/ip.ts';
+import { PrefixMap } from '../lib/prefix-map.ts';
 import { identity } from './format.ts';
 import { sameTarget } from './path-sets.ts';
 import {
@@ -25,10 +26,7 @@ export interface WantedRoutes {
  */
 export class KernelState {
   readonly #objects = new Map<string, FixedObject>();
-  readonly #tables = new Map<number, Map<PrefixKey, Target>>([
-    [TABLE, new Map()],
-    [CLOSED_TABLE, new Map()],
-  ]);
+  readonly #tables = new Map([TABLE, CLOSED_TABLE].map((table) => [table, new PrefixMap<Target>()]));
   #lastTarget: Target | undefined;
 
   constructor(objects: Iterable<KernelObject> = []) {

@@ -1,4 +1,5 @@
 import { hostPrefix, type IpAddress, type Prefix, type PrefixKey, prefixKey } from '../lib/ip.ts';
+import { PrefixMap } from '../lib/prefix-map.ts';
 import { identity } from './format.ts';
 import {
   inUse,
@@ -40,7 +41,7 @@ interface Learned {
  */
 export class FibPlan {
   #base: FibBase = NOBODY;
-  readonly #learned = new Map<PrefixKey, Learned>();
+  readonly #learned = new PrefixMap<Learned>();
   readonly #shared = new Map<string, Learned>();
   /** What was shared last: callers tell of one prefix after another with the same array. */
   #last: { readonly via: readonly string[]; readonly learned: Learned } | undefined;

@@ -90,8 +90,15 @@ export type PrefixKey = number | string;
 export function prefixKey(p: Prefix): PrefixKey {
   if (p.address.family === 6) return formatPrefix(p);
   const [a = 0, b = 0, c = 0, d = 0] = p.address.bytes;
-  return (((a * 256 + b) * 256 + c) * 256 + d) * 64 + p.length;
+  return ipv4Key((a << 24) | (b << 16) | (c << 8) | d, p.length);
 }
+
+/** `address`: its 32 bits. */
+export const ipv4Key = (address: number, length: number): number => (address >>> 0) * 64 + length;
+
+export const formatKey = (key: PrefixKey): string => formatPrefix(prefixOfKey(key));
+
+export const isIpv4Key = (key: PrefixKey): key is number => typeof key === 'number';
 
 /** The prefix that has this key. */
 export function prefixOfKey(key: PrefixKey): Prefix {

@@ -58,7 +58,7 @@ describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
     await exchanged();
     expect(speaker.view()).toMatchObject({ state: 'established', holdTimeSec: 180, keepaliveSec: 60 });
     const route = speaker.learned.get('52.96.0.0/14');
-    expect(route?.attributes).toMatchObject({
+    expect(route).toMatchObject({
       origin: 'igp',
       asPath: [{ type: 'sequence', asns: [ZONE.asn] }],
       nextHop: ip(ZONE.address),

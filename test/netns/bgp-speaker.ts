@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { BgpSession } from '../../src/bgp/index.ts';
-import type { BgpConfig, BgpInput, BgpOutput, BgpRoute, BgpView, ExportRoute } from '../../src/bgp/types.ts';
+import type { BgpConfig, BgpInput, BgpOutput, BgpRoutes, BgpView, ExportRoute } from '../../src/bgp/types.ts';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
-import { formatIp, formatPrefix } from '../../src/lib/ip.ts';
+import { formatIp, formatKey } from '../../src/lib/ip.ts';
 import { type Instant, instant } from '../../src/lib/time.ts';
 
 const ENDPOINT = join(import.meta.dirname, 'drivers/tcp-endpoint.mjs');
@@ -22,7 +22,7 @@ type EndpointEvent =
 /** Our BGP core on real time and real sockets of a network namespace. */
 export class BgpSpeaker {
   /** By prefix, as text. */
-  readonly learned = new Map<string, BgpRoute>();
+  readonly learned = new Map<string, BgpRoutes['attributes']>();
   readonly #session: BgpSession;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #lines: Interface;
@@ -97,8 +97,10 @@ export class BgpSpeaker {
         this.#order({ op: 'end', id: output.connection });
         break;
       case 'routes':
-        for (const prefix of output.withdrawn) this.learned.delete(formatPrefix(prefix));
-        for (const route of output.announced) this.learned.set(formatPrefix(route.prefix), route);
+        for (const key of output.withdrawn) this.learned.delete(formatKey(key));
+        for (const { prefixes, attributes } of output.announced) {
+          for (const key of prefixes) this.learned.set(formatKey(key), attributes);
+        }
         break;
       case 'down':
         this.learned.clear();

@@ -25,11 +25,12 @@ it('bgpdump reads a dump of a whole table as the table that it was: 115,521 rout
     const decoded = decodeUpdate(update, { asnOctets: 2 });
     if (!decoded.ok) throw new Error(decoded.error.detail);
     const [route] = updateRoutes(decoded.value).announced;
-    if (route === undefined) throw new Error('no route');
+    const [prefix] = route?.prefixes ?? [];
+    if (route === undefined || prefix === undefined) throw new Error('no route');
     const known = peers.get(formatIp(peer)) ?? { place: peers.size, asn: peerAs };
     peers.set(formatIp(peer), known);
     const entry = { peer: known.place, originatedAt: time, attributes: route.attributes };
-    routes.push({ prefix: route.prefix, entries: [entry] });
+    routes.push({ prefix, entries: [entry] });
   }
   const speakers = [...peers].map(([address, { asn }]) => ({ address: ip(address), routerId: ip(address), asn }));
   const file = join(directory, 'table.mrt');

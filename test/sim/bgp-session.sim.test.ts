@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CeaseSubcode, exportRoutes } from '../../src/bgp/index.ts';
 import type { BgpOutput } from '../../src/bgp/types.ts';
-import { formatPrefix, type Prefix, prefix } from '../../src/lib/ip.ts';
+import { formatKey, formatPrefix, prefix } from '../../src/lib/ip.ts';
 import { type BgpNode, BgpPair, CPE, ZONE } from './bgp-pair.ts';
 
 const ROUTES = Array.from({ length: 25 }, (_, i) => prefix(`52.${i}.0.0/16`));
@@ -285,12 +285,12 @@ function established(a = CPE, b = ZONE): BgpPair {
 
 /** What the peer has announced and not taken back, since the session came up last. */
 function learned(node: BgpNode): string[] {
-  const held = new Map<string, Prefix>();
+  const held = new Set<string>();
   for (const event of node.events) {
     if (event.kind === 'up') held.clear();
     if (event.kind !== 'routes') continue;
-    for (const each of event.withdrawn) held.delete(formatPrefix(each));
-    for (const route of event.announced) held.set(formatPrefix(route.prefix), route.prefix);
+    for (const key of event.withdrawn) held.delete(formatKey(key));
+    for (const key of event.announced.flatMap(({ prefixes }) => prefixes)) held.add(formatKey(key));
   }
-  return [...held.keys()];
+  return [...held];
 }

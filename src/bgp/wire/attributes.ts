@@ -1,5 +1,5 @@
 import type { Reader, Writer } from '../../lib/bytes.ts';
-import { type IpAddress, ipFromBytes, type Prefix } from '../../lib/ip.ts';
+import { type IpAddress, ipFromBytes, type PrefixKey } from '../../lib/ip.ts';
 import { type AsPathSegment, decodeAsPath, encodeAsPath } from './as-path.ts';
 import { Afi, AS_TRANS, AttributeFlag, Safi } from './iana.ts';
 import { decodePrefixes, encodePrefixes } from './nlri.ts';
@@ -24,13 +24,13 @@ export type MpReach =
       readonly nextHop: IpAddress;
       /** RFC 2545 §3: second half of a 32-octet IPv6 next hop. */
       readonly linkLocal: IpAddress | undefined;
-      readonly prefixes: readonly Prefix[];
+      readonly prefixes: readonly PrefixKey[];
     }
   | { readonly family: undefined; readonly afi: number; readonly safi: number; readonly bytes: Uint8Array };
 
 /** RFC 4760 §4. */
 export type MpUnreach =
-  | { readonly family: 4 | 6; readonly prefixes: readonly Prefix[] }
+  | { readonly family: 4 | 6; readonly prefixes: readonly PrefixKey[] }
   | { readonly family: undefined; readonly afi: number; readonly safi: number; readonly bytes: Uint8Array };
 
 /** Decoded path attributes by name; what was absent or discarded is not there. */

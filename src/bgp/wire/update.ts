@@ -1,5 +1,5 @@
 import { Reader, WireError, Writer } from '../../lib/bytes.ts';
-import type { Prefix } from '../../lib/ip.ts';
+import type { PrefixKey } from '../../lib/ip.ts';
 import { err, ok, type Result } from '../../lib/result.ts';
 import {
   ATTRIBUTES,
@@ -17,11 +17,11 @@ import { type ProtocolError, protocolError } from './notification.ts';
 /** RFC 4271 §4.3, with what RFC 7606 leaves of malformed attributes. */
 export interface UpdateMessage {
   /** IPv4 unicast; other families are in `attributes.mpUnreach`. */
-  readonly withdrawn: readonly Prefix[];
+  readonly withdrawn: readonly PrefixKey[];
   readonly attributes: Attributes;
   /** Attributes without a row in `ATTRIBUTES`, in order of arrival. */
   readonly unknown: readonly RawAttribute[];
-  readonly nlri: readonly Prefix[];
+  readonly nlri: readonly PrefixKey[];
   readonly faults: readonly AttributeFault[];
 }
 

@@ -2,7 +2,7 @@ import { BgpPeer } from '../../agent/bgp-peer.ts';
 import { CeaseSubcode, exportRoutes } from '../../bgp/index.ts';
 import type { BgpConfig, BgpOutput } from '../../bgp/types.ts';
 import { listenTcp, type TcpListener } from '../../io/tcp.ts';
-import { equalIp, formatPrefix, hostPrefix, type IpAddress, ip, type Prefix } from '../../lib/ip.ts';
+import { equalIp, formatPrefix, hostPrefix, type IpAddress, ip, type Prefix, prefixOfKey } from '../../lib/ip.ts';
 import { Secret } from '../../lib/secret.ts';
 import type { KernelRoutes } from './kernel-routes.ts';
 import type { ServeOrder } from './order.ts';
@@ -137,10 +137,11 @@ export class Gateway {
   #onRoutes({ announced, withdrawn }: Extract<BgpOutput, { kind: 'routes' }>): void {
     const learned = this.#service?.learned;
     if (learned === undefined) return;
-    const gone = withdrawn.filter((prefix) => learned.delete(formatPrefix(prefix)));
-    for (const { prefix } of announced) learned.set(formatPrefix(prefix), prefix);
+    const gone = withdrawn.map(prefixOfKey).filter((prefix) => learned.delete(formatPrefix(prefix)));
+    const reached = announced.flatMap(({ prefixes }) => prefixes.map(prefixOfKey));
+    for (const prefix of reached) learned.set(formatPrefix(prefix), prefix);
     void this.#deps.routes.forget(gone);
-    void this.#deps.routes.reach(announced.map(({ prefix }) => prefix));
+    void this.#deps.routes.reach(reached);
     this.#deps.report('routes', `the branch has ${[...learned.keys()].join(' ') || 'no networks'}`);
   }
 }

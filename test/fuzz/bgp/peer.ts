@@ -2,7 +2,7 @@ import { BgpSession } from '../../../src/bgp/index.ts';
 import type { BgpInput, BgpOutput } from '../../../src/bgp/types.ts';
 import { decodeMessage, encodeMessage, MessageStream } from '../../../src/bgp/wire/message.ts';
 import type { OpenMessage } from '../../../src/bgp/wire/open.ts';
-import { formatPrefix, ip } from '../../../src/lib/ip.ts';
+import { ip, isIpv4Key, type PrefixKey } from '../../../src/lib/ip.ts';
 import { instant } from '../../../src/lib/time.ts';
 import { CPE, seededRandom } from '../../sim/bgp-pair.ts';
 import { Violation } from '../engine/target.ts';
@@ -19,7 +19,7 @@ const CONNECTION = 1;
 export class AttackedSession {
   readonly #session: BgpSession;
   readonly #asnOctets: 2 | 4;
-  readonly #held = new Set<string>();
+  readonly #held = new Set<PrefixKey>();
   readonly #sent = new MessageStream();
   #up = false;
   #closed = false;
@@ -108,15 +108,15 @@ export class AttackedSession {
 
   #checkRoutes({ announced, withdrawn }: Extract<BgpOutput, { kind: 'routes' }>): void {
     if (!this.#up) throw new Violation('routes without a session');
-    const told = new Set(announced.map(({ prefix }) => formatPrefix(prefix)));
-    for (const prefix of withdrawn) {
-      if (told.has(formatPrefix(prefix))) throw new Violation('a prefix is announced and withdrawn at once');
-      this.#held.delete(formatPrefix(prefix));
+    const told = new Set(announced.flatMap(({ prefixes }) => prefixes));
+    for (const key of withdrawn) {
+      if (told.has(key)) throw new Violation('a prefix is announced and withdrawn at once');
+      this.#held.delete(key);
     }
-    for (const { prefix, attributes } of announced) {
-      if (prefix.address.family !== 4) throw new Violation('a family that was not negotiated');
+    for (const { prefixes, attributes } of announced) {
+      if (!prefixes.every(isIpv4Key)) throw new Violation('a family that was not negotiated');
       if (attributes.nextHop.family !== 4) throw new Violation('a next hop of another family');
-      this.#held.add(formatPrefix(prefix));
+      for (const key of prefixes) this.#held.add(key);
     }
     if (this.#held.size > MAX_PREFIXES) throw new Violation('more prefixes than the limit');
   }

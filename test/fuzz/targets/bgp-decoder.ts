@@ -3,7 +3,7 @@ import { HEADER_OCTETS, MAX_MESSAGE_OCTETS, MessageType } from '../../../src/bgp
 import { type BgpMessage, decodeMessage, encodeMessage } from '../../../src/bgp/wire/message.ts';
 import type { ProtocolError } from '../../../src/bgp/wire/notification.ts';
 import { equalBytes, fromHex, toHex } from '../../../src/lib/bytes.ts';
-import { formatPrefix, type Prefix, prefixKey, prefixOfKey } from '../../../src/lib/ip.ts';
+import { formatKey, maskedPrefix, type PrefixKey, prefixKey, prefixOfKey } from '../../../src/lib/ip.ts';
 import { mutateBody } from '../bgp/mutate-update.ts';
 import { bgpSeeds } from '../bgp/seeds.ts';
 import { type FuzzTarget, Violation } from '../engine/target.ts';
@@ -59,7 +59,7 @@ export function* shorter(bytes: Uint8Array): Generator<Uint8Array> {
 function checkMessage(message: BgpMessage, context: BodyInput): void {
   if (message.kind === 'update') {
     const { announced, withdrawn, treatedAsWithdraw } = updateRoutes(message.update);
-    for (const prefix of [...announced.map((route) => route.prefix), ...withdrawn]) checkMasked(prefix);
+    for (const key of [...announced.flatMap(({ prefixes }) => prefixes), ...withdrawn]) checkMasked(key);
     if (treatedAsWithdraw !== undefined && announced.length > 0)
       throw new Violation('announced what is to be withdrawn');
     if (message.update.faults.length > 0) return; // what was malformed is not there any more
@@ -71,9 +71,10 @@ function checkMessage(message: BgpMessage, context: BodyInput): void {
   if (!equalBytes(encodeMessage(again.value, context), encoded)) throw new Violation('the second encoding differs');
 }
 
-function checkMasked(prefix: Prefix): void {
-  const canonical = formatPrefix(prefixOfKey(prefixKey(prefix)));
-  if (formatPrefix(prefix) !== canonical) throw new Violation(`${formatPrefix(prefix)} has bits beyond its length`);
+function checkMasked(key: PrefixKey): void {
+  const { address, length } = prefixOfKey(key);
+  if (prefixKey(maskedPrefix(address, length)) !== key)
+    throw new Violation(`${formatKey(key)} has bits beyond its length`);
 }
 
 function checkError({ notification, detail }: ProtocolError): void {

@@ -7,7 +7,7 @@ import { type BgpMessage, decodeMessage, encodeMessage, MessageStream } from '..
 import { cease, describeNotification, shutdownText } from '../../../src/bgp/wire/notification.ts';
 import { decodeUpdate } from '../../../src/bgp/wire/update.ts';
 import { concat } from '../../../src/lib/bytes.ts';
-import { type IpAddress, ipFromBytes, maskedPrefix, type Prefix } from '../../../src/lib/ip.ts';
+import { type IpAddress, ipFromBytes, maskedPrefix, type PrefixKey, prefixKey } from '../../../src/lib/ip.ts';
 import { BgpPair, CPE, ZONE } from '../../sim/bgp-pair.ts';
 
 const octet = fc.integer({ min: 0, max: 255 });
@@ -20,11 +20,11 @@ const address = (family: 4 | 6): fc.Arbitrary<IpAddress> => {
   const length = family === 4 ? 4 : 16;
   return octets(length, length).map(ipFromBytes);
 };
-const prefixes = (family: 4 | 6): fc.Arbitrary<Prefix[]> =>
+const prefixes = (family: 4 | 6): fc.Arbitrary<PrefixKey[]> =>
   fc.array(
     fc
       .tuple(address(family), fc.integer({ min: 0, max: family === 4 ? 32 : 128 }))
-      .map(([ip, length]) => maskedPrefix(ip, length)),
+      .map(([ip, length]) => prefixKey(maskedPrefix(ip, length))),
     { maxLength: 20 },
   );
 const asPath = fc.array(

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BgpPeer, type BgpPeerEvents, type BgpTransport } from '../../../src/agent/bgp-peer.ts';
 import { exportRoutes } from '../../../src/bgp/index.ts';
-import { formatPrefix, type Prefix, prefix } from '../../../src/lib/ip.ts';
+import { formatKey, type PrefixKey, prefix } from '../../../src/lib/ip.ts';
 import { CPE, seededRandom, ZONE } from '../../sim/bgp-pair.ts';
 import { ManualClock } from './manual-clock.ts';
 import { connectPipe } from './tcp-pipe.ts';
@@ -141,12 +141,12 @@ async function establish(clock: ManualClock, cpe: BgpPeer, zone: BgpPeer): Promi
 }
 
 function recorder(said: string[]): BgpPeerEvents {
-  const each = (sign: string, prefixes: readonly Prefix[]) => prefixes.map((p) => `${sign}${formatPrefix(p)}`);
+  const each = (sign: string, keys: readonly PrefixKey[]) => keys.map((key) => `${sign}${formatKey(key)}`);
   return {
     onUp: () => said.push('up'),
     onDown: (reason) => said.push(`down ${reason}`),
     onRoutes: ({ announced, withdrawn }) => {
-      const prefixes = announced.map((route) => route.prefix);
+      const prefixes = announced.flatMap((routes) => routes.prefixes);
       said.push(...each('+', prefixes), ...each('-', withdrawn));
     },
     onLog: (event) => said.push(event),

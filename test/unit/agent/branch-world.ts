@@ -13,7 +13,7 @@ import type { Config } from '../../../src/config/types.ts';
 import { nodeCrypto } from '../../../src/crypto/node.ts';
 import type { NatHash, NatSearchStep } from '../../../src/io/nat-oracle.ts';
 import type { Endpoint } from '../../../src/lib/esp-sa.ts';
-import { formatIp, formatPrefix, type IpAddress, ip, prefix } from '../../../src/lib/ip.ts';
+import { formatIp, formatKey, type IpAddress, ip, prefix } from '../../../src/lib/ip.ts';
 import { Secret } from '../../../src/lib/secret.ts';
 import { SeededRandom } from '../../sim/clock.ts';
 import { FakeAddon } from './fake-addon.ts';
@@ -194,8 +194,8 @@ export class BranchWorld {
     const told: string[] = [];
     this.told.set(address, told);
     const onRoutes = ({ announced, withdrawn }: Extract<BgpOutput, { kind: 'routes' }>): void => {
-      told.push(...announced.map((route) => `+${formatPrefix(route.prefix)}`));
-      told.push(...withdrawn.map((gone) => `-${formatPrefix(gone)}`));
+      told.push(...announced.flatMap(({ prefixes }) => prefixes.map((key) => `+${formatKey(key)}`)));
+      told.push(...withdrawn.map((key) => `-${formatKey(key)}`));
     };
     const events = { onUp: nothing, onDown: nothing, onRoutes, onLog: nothing };
     const zone = new BgpPeer(config, { clock: this.clock, random: new SeededRandom(5) }, never, events);

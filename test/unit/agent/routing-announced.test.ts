@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ip, prefix } from '../../../src/lib/ip.ts';
+import { ip, prefix, prefixKey } from '../../../src/lib/ip.ts';
 import { bgpConfig, bothUp, POLICY, route, settle, setUp, ZONE1, ZONE2 } from './routing-world.ts';
 
 describe('what Microsoft announced, for networks that fail closed', () => {
@@ -21,7 +21,7 @@ describe('what Microsoft announced, for networks that fail closed', () => {
   it('goes when its peer withdraws it, or announces it in a way that policy refuses', async () => {
     const { routing, last } = await bothUp();
     routing.update(ZONE1, [route('52.96.0.0/14'), route('40.96.0.0/13'), route('20.20.32.0/19')], []);
-    routing.update(ZONE1, [], [prefix('52.96.0.0/14')]);
+    routing.update(ZONE1, [], [prefixKey(prefix('52.96.0.0/14'))]);
     routing.update(ZONE1, [route('40.96.0.0/13', ZONE1, [65010, 65476])], []);
     await settle();
     expect(last().announced).toEqual(['20.20.32.0/19']);

@@ -1,7 +1,7 @@
 import { EventLog } from '../../../src/agent/event-log.ts';
 import { Routing, type RoutingPolicy } from '../../../src/agent/routing.ts';
-import type { BgpConfig, BgpRoute } from '../../../src/bgp/types.ts';
-import { formatIp, formatPrefix, ip, prefix } from '../../../src/lib/ip.ts';
+import type { BgpConfig, BgpRoutes } from '../../../src/bgp/types.ts';
+import { formatIp, formatPrefix, ip, prefix, prefixKey } from '../../../src/lib/ip.ts';
 import type { FibInput } from '../fib/fib-plan.ts';
 import { FakeKernel } from './fake-kernel.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -64,8 +64,8 @@ export const bgpConfig = (peer: string): BgpConfig => ({
   minHoldTimeSec: 3,
 });
 
-export const route = (text: string, nextHop = ZONE1, path = [65476]): BgpRoute => ({
-  prefix: prefix(text),
+export const route = (text: string, nextHop = ZONE1, path = [65476]): BgpRoutes => ({
+  prefixes: [prefixKey(prefix(text))],
   attributes: {
     origin: 'igp',
     asPath: [{ type: 'sequence', asns: path }],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatPrefix, ip, prefix } from '../../../src/lib/ip.ts';
+import { formatPrefix, ip, prefix, prefixKey } from '../../../src/lib/ip.ts';
 import { bothUp, POLICY, route, settle, setUp, ZONE1, ZONE2 } from './routing-world.ts';
 import { branchSpecs } from './zone-peers.ts';
 
@@ -18,10 +18,10 @@ describe('Routing', () => {
     routing.update(ZONE2, [route('52.96.0.0/14', ZONE2, [65476, 8075])], []);
     await settle();
     expect(last().routes).toEqual(['52.96.0.0/14 via tw0']);
-    routing.update(ZONE1, [], [prefix('52.96.0.0/14')]);
+    routing.update(ZONE1, [], [prefixKey(prefix('52.96.0.0/14'))]);
     await settle();
     expect(last().routes).toEqual(['52.96.0.0/14 via tw1']);
-    routing.update(ZONE2, [], [prefix('52.96.0.0/14')]);
+    routing.update(ZONE2, [], [prefixKey(prefix('52.96.0.0/14'))]);
     await settle();
     expect(last().routes).toEqual([]);
   });
@@ -195,7 +195,7 @@ describe('Routing', () => {
     routing.update(
       ZONE2,
       [],
-      many(ZONE2).map(({ prefix: each }) => each),
+      many(ZONE2).flatMap(({ prefixes }) => prefixes),
     );
     await routing.setUp('tw0', false);
     expect(last().tunnels).toContain('tw0 if10 down');

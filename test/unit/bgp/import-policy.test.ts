@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ImportJudge, type ImportPolicy } from '../../../src/bgp/import-policy.ts';
-import type { BgpRoute, PathAttributes } from '../../../src/bgp/types.ts';
+import type { BgpRoutes, PathAttributes } from '../../../src/bgp/types.ts';
 import { ip, prefix, prefixKey } from '../../../src/lib/ip.ts';
 
 const POLICY: ImportPolicy = {
@@ -75,16 +75,16 @@ describe('ImportJudge', () => {
 
 // helpers
 
-const objection = ({ prefix: to, attributes }: BgpRoute, policy: ImportPolicy): string | undefined =>
-  new ImportJudge(policy).judge(prefixKey(to), attributes).rejected;
+const objection = ({ prefixes: [to = 0], attributes }: BgpRoutes, policy: ImportPolicy): string | undefined =>
+  new ImportJudge(policy).judge(to, attributes).rejected;
 
 function path(...asns: number[]): PathAttributes['asPath'] {
   return [{ type: 'sequence', asns }];
 }
 
-function route(text: string, attributes: Partial<PathAttributes> = {}): BgpRoute {
+function route(text: string, attributes: Partial<PathAttributes> = {}): BgpRoutes {
   return {
-    prefix: prefix(text),
+    prefixes: [prefixKey(prefix(text))],
     attributes: {
       origin: 'igp',
       asPath: path(65476),

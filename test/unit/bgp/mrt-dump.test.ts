@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { tableDump } from '../../../src/bgp/mrt.ts';
 import type { PathAttributes } from '../../../src/bgp/types.ts';
 import { concat, toHex } from '../../../src/lib/bytes.ts';
-import { ip, prefix } from '../../../src/lib/ip.ts';
+import { ip, prefix, prefixKey } from '../../../src/lib/ip.ts';
 
 const ATTRIBUTES: PathAttributes = {
   origin: 'igp',
@@ -24,7 +24,7 @@ describe('tableDump', () => {
   it('begins with the peers, then has a record for each prefix (RFC 6396 §4.3)', () => {
     const entry = { peer: 0, originatedAt: 0x0102_0304, attributes: ATTRIBUTES };
     const dump = tableDump(0x5f5e_1000, ip('192.0.2.10'), PEERS, [
-      { prefix: prefix('52.96.0.0/14'), entries: [entry] },
+      { prefix: prefixKey(prefix('52.96.0.0/14')), entries: [entry] },
     ]);
     expect(toHex(concat(...dump))).toBe(
       [
@@ -44,7 +44,7 @@ describe('tableDump', () => {
   it('comes in pieces, each made when it is asked for', () => {
     let asked = 0;
     const routes = function* () {
-      for (; asked < 100_000; asked++) yield { prefix: prefix('52.96.0.0/14'), entries: [] };
+      for (; asked < 100_000; asked++) yield { prefix: prefixKey(prefix('52.96.0.0/14')), entries: [] };
     };
     const pieces = tableDump(0, ip('192.0.2.10'), PEERS, routes());
     pieces.next();

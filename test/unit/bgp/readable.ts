@@ -1,5 +1,5 @@
 import { toHex } from '../../../src/lib/bytes.ts';
-import { formatIp, formatPrefix, type IpAddress, type Prefix } from '../../../src/lib/ip.ts';
+import { formatIp, formatKey, type IpAddress, type PrefixKey } from '../../../src/lib/ip.ts';
 
 /** A decoded value as JSON a person can read: octets as hex, addresses and prefixes as text. */
 export function readable(value: unknown): unknown {
@@ -9,8 +9,12 @@ export function readable(value: unknown): unknown {
   if ('family' in value && 'bytes' in value && value.bytes instanceof Uint8Array && value.family !== undefined) {
     return formatIp(value as IpAddress);
   }
-  if ('address' in value && 'length' in value) return formatPrefix(value as Prefix);
   return Object.fromEntries(
-    Object.entries(value).flatMap(([key, each]) => (each === undefined ? [] : [[key, readable(each)]])),
+    Object.entries(value).flatMap(([key, each]) => {
+      if (each === undefined) return [];
+      return [[key, PREFIX_FIELDS.has(key) ? (each as PrefixKey[]).map(formatKey) : readable(each)]];
+    }),
   );
 }
+
+const PREFIX_FIELDS = new Set(['withdrawn', 'nlri', 'prefixes']);

@@ -5,7 +5,7 @@ import type { BgpState, ExportRoute } from '../../../src/bgp/types.ts';
 import { type BgpMessage, encodeMessage } from '../../../src/bgp/wire/message.ts';
 import type { OpenMessage } from '../../../src/bgp/wire/open.ts';
 import { concat, fromHex } from '../../../src/lib/bytes.ts';
-import { ip, prefix } from '../../../src/lib/ip.ts';
+import { ip, prefix, prefixKey } from '../../../src/lib/ip.ts';
 import { instant } from '../../../src/lib/time.ts';
 import { CPE, seededRandom } from '../../sim/bgp-pair.ts';
 import { CONTEXT, Driver, KEEPALIVE, OPEN } from './session-driver.ts';
@@ -123,12 +123,12 @@ describe('an established session', () => {
       asPath: [{ type: 'sequence', asns: [65476] }],
       nextHop: ip('169.254.21.2'),
     } as const;
-    const nlri = [prefix('40.96.0.0/13')];
+    const nlri = [prefixKey(prefix('40.96.0.0/13'))];
     driver.receive({ kind: 'update', update: { withdrawn: [], attributes, unknown: [], nlri, faults: [] } });
     const { origin: _, ...noOrigin } = attributes;
     driver.receive({ kind: 'update', update: { withdrawn: [], attributes: noOrigin, unknown: [], nlri, faults: [] } });
     expect(driver.outputs).toMatchObject([
-      { kind: 'routes', announced: [{ prefix: nlri[0] }], withdrawn: [] },
+      { kind: 'routes', announced: [{ prefixes: nlri }], withdrawn: [] },
       { kind: 'log', event: 'treat-as-withdraw', detail: 'ORIGIN is missing' },
       { kind: 'routes', announced: [], withdrawn: nlri },
     ]);
@@ -143,9 +143,9 @@ describe('an established session', () => {
       asPath: [{ type: 'sequence', asns: [65476] }],
       nextHop: ip('169.254.21.2'),
     } as const;
-    const both = [prefix('40.96.0.0/13')];
+    const both = [prefixKey(prefix('40.96.0.0/13'))];
     driver.receive({ kind: 'update', update: { withdrawn: both, attributes, unknown: [], nlri: both, faults: [] } });
-    expect(driver.outputs).toMatchObject([{ kind: 'routes', announced: [{ prefix: both[0] }], withdrawn: [] }]);
+    expect(driver.outputs).toMatchObject([{ kind: 'routes', announced: [{ prefixes: both }], withdrawn: [] }]);
   });
 
   it('answers ROUTE-REFRESH for IPv4 unicast with all it advertises, and no other', () => {
@@ -156,7 +156,7 @@ describe('an established session', () => {
     driver.receive({ ...REFRESH, subtype: 1 });
     expect(driver.sent()).toEqual([]);
     driver.receive(REFRESH);
-    expect(driver.sent()).toMatchObject([{ kind: 'update', update: { nlri: [prefix('10.1.20.0/24')] } }]);
+    expect(driver.sent()).toMatchObject([{ kind: 'update', update: { nlri: [prefixKey(prefix('10.1.20.0/24'))] } }]);
   });
 
   it('tells what policy adds to own networks, and only those anew for which it changes', () => {
@@ -171,10 +171,10 @@ describe('an established session', () => {
     ]);
     const asns = (count: number) => [{ type: 'sequence', asns: new Array(count).fill(65010) }];
     expect(driver.sent()).toMatchObject([
-      { update: { nlri: [plain], attributes: { asPath: asns(1) } } },
+      { update: { nlri: [prefixKey(plain)], attributes: { asPath: asns(1) } } },
       {
         update: {
-          nlri: [marked],
+          nlri: [prefixKey(marked)],
           attributes: { asPath: asns(3), med: 10, communities: [0xffff_ff01], largeCommunities: [[65010, 1, 2]] },
         },
       },
@@ -184,7 +184,7 @@ describe('an established session', () => {
       { prefix: plain, set: { prepend: 0 } },
       { prefix: marked, set: { ...set, med: 20 } },
     ]);
-    expect(driver.sent()).toMatchObject([{ update: { nlri: [marked], attributes: { med: 20 } } }]);
+    expect(driver.sent()).toMatchObject([{ update: { nlri: [prefixKey(marked)], attributes: { med: 20 } } }]);
   });
 
   it('handles what arrives with the octets that end the session, then nothing more', () => {

@@ -3,7 +3,7 @@ import { formatAsPath } from '../../../src/bgp/as-path.ts';
 import { updateRoutes } from '../../../src/bgp/update-routes.ts';
 import { decodeUpdate } from '../../../src/bgp/wire/update.ts';
 import { fromHex } from '../../../src/lib/bytes.ts';
-import { formatIp, formatPrefix } from '../../../src/lib/ip.ts';
+import { formatIp, formatKey } from '../../../src/lib/ip.ts';
 import { AS_PATH, GOOD, NEXT_HOP, ORIGIN, RFC7606 } from './rfc7606.ts';
 
 describe('RFC 7606', () => {
@@ -21,7 +21,9 @@ describe('RFC 7606', () => {
     if (!decoded.ok) throw new Error(decoded.error.detail);
     const routes = updateRoutes(decoded.value);
     const actions = decoded.value.faults.map(({ action }) => action);
-    const prefixes = [routes.announced.map(({ prefix }) => formatPrefix(prefix)), routes.withdrawn.map(formatPrefix)];
+    const prefixes = [routes.announced.flatMap(({ prefixes }) => prefixes), routes.withdrawn].map((keys) =>
+      keys.map(formatKey),
+    );
     if (outcome === 'withdraw') {
       expect(prefixes).toEqual([[], ['52.96.0.0/14']]);
       expect(routes.treatedAsWithdraw).toMatch(/^[A-Z]\w+|attribute list/);
@@ -125,7 +127,7 @@ describe('routes of an UPDATE', () => {
     const update = decodeUpdate(fromHex(field(`${mpReach()}${ORIGIN}${AS_PATH}`)), { asnOctets: 4 });
     if (!update.ok) throw new Error(update.error.detail);
     const [route] = updateRoutes(update.value).announced;
-    expect([formatPrefix(route?.prefix ?? never()), formatIp(route?.attributes.nextHop ?? never())]).toEqual([
+    expect([formatKey(route?.prefixes[0] ?? never()), formatIp(route?.attributes.nextHop ?? never())]).toEqual([
       '10.1.0.0/16',
       '192.0.2.1',
     ]);
