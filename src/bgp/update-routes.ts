@@ -21,6 +21,8 @@ interface Reach {
   readonly prefixes: readonly PrefixKey[];
 }
 
+const NONE: readonly never[] = [];
+
 export function updateRoutes(update: UpdateMessage): UpdateRoutes {
   const withdrawn = [
     ...update.withdrawn,
@@ -43,7 +45,7 @@ export function updateRoutes(update: UpdateMessage): UpdateRoutes {
   }
   const announced = reaches.flatMap(({ nextHop, prefixes }) => {
     if (nextHop === undefined) return [];
-    return prefixes.length === 0 ? [] : [{ prefixes, attributes: { ...common, nextHop } }];
+    return prefixes.length === 0 ? [] : [{ prefixes, attributes: common(nextHop) }];
   });
   return { announced, withdrawn, endOfRib: undefined, treatedAsWithdraw: undefined };
 }
@@ -57,25 +59,29 @@ function reachesOf(update: UpdateMessage): Reach[] {
 }
 
 /** Everything but the next hop; a string says which mandatory attribute is missing or wrong (RFC 7606 §3 d). */
-function commonAttributes(update: UpdateMessage): Omit<PathAttributes, 'nextHop'> | string {
-  const { attributes } = update;
-  if (attributes.origin === undefined) return 'ORIGIN is missing';
+function commonAttributes({ attributes, unknown }: UpdateMessage): ((nextHop: IpAddress) => PathAttributes) | string {
+  const { origin } = attributes;
+  if (origin === undefined) return 'ORIGIN is missing';
   if (attributes.asPath === undefined) return 'AS_PATH is missing';
   // RFC 5065 §5: confederation segments do not leave their confederation.
   if (attributes.asPath.some((segment) => segment.type.startsWith('confed')))
     return 'AS_PATH has confederation segments';
-  return {
-    origin: attributes.origin,
-    ...as4Merged(attributes, attributes.asPath),
+  const { asPath, aggregator } = as4Merged(attributes, attributes.asPath);
+  // field by field: objects that are put together from others get a hidden class each, and a table has 100,000 of these
+  return (nextHop) => ({
+    origin,
+    asPath,
+    nextHop,
     med: attributes.med,
     localPref: undefined, // LOCAL_PREF of an external peer is discarded, RFC 7606 §7.5
     atomicAggregate: attributes.atomicAggregate ?? false,
-    communities: attributes.communities ?? [],
-    largeCommunities: attributes.largeCommunities ?? [],
-    extendedCommunities: attributes.extendedCommunities ?? [],
+    aggregator,
+    communities: attributes.communities ?? NONE,
+    largeCommunities: attributes.largeCommunities ?? NONE,
+    extendedCommunities: attributes.extendedCommunities ?? NONE,
     onlyToCustomer: attributes.onlyToCustomer,
-    unknown: update.unknown.flatMap(passOn),
-  };
+    unknown: unknown.length === 0 ? NONE : unknown.flatMap(passOn),
+  });
 }
 
 /** RFC 6793 §4.2.3: an AGGREGATOR that is not AS_TRANS was set by a two-octet speaker later; then the AS4 pair is stale. */

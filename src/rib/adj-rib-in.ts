@@ -5,6 +5,12 @@ export interface Held<Attributes> extends Announcement<Attributes> {
   readonly session: number;
 }
 
+/** Field by field: an object that is put together from others gets a hidden class of its own, and a table has 100,000 of these. */
+export function heldOf<Attributes>(announcement: Announcement<Attributes>, session: number): Held<Attributes> {
+  const { attributes, path, rejected, receivedAt } = announcement;
+  return { attributes, path, rejected, receivedAt, session };
+}
+
 /**
  * What one peer has said and not taken back (Adj-RIB-In, RFC 4271 §3.2), by the rows of the prefixes; in this session or
  * earlier ones. Sessions are numbered, so that the end of one makes all it said void at once.

@@ -1,6 +1,6 @@
 import { comparePrefix, type Prefix, type PrefixKey, prefixKey, prefixOfKey } from '../lib/ip.ts';
 import { PrefixIndex } from '../lib/prefix-index.ts';
-import { AdjRibIn, type Held } from './adj-rib-in.ts';
+import { AdjRibIn, type Held, heldOf } from './adj-rib-in.ts';
 import type { Selection } from './best-path.ts';
 import { LastChoice, NOTHING } from './last-choice.ts';
 import { samePath } from './path.ts';
@@ -59,7 +59,7 @@ export class Rib<Attributes> {
   announce(key: string, prefixes: readonly PrefixKey[], announcement: Announcement<Attributes>): void {
     const peer = this.#peers.get(key);
     if (peer === undefined) return;
-    const held: Held<Attributes> = { ...announcement, session: peer.session };
+    const held = heldOf(announcement, peer.session);
     for (const prefix of prefixes) this.#put(peer, this.#rowOf(prefix), held);
   }
 
@@ -80,7 +80,7 @@ export class Rib<Attributes> {
       const [prefix, held] = [this.#index.key(row), peer.at(row)];
       if (prefix === undefined || held === undefined) continue;
       const after = verdict(prefix, held);
-      if (after !== held) this.#put(peer, row, { ...after, session: held.session });
+      if (after !== held) this.#put(peer, row, heldOf(after, held.session));
     }
   }
 

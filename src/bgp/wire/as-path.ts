@@ -37,11 +37,12 @@ export function encodeAsPath(w: Writer, path: readonly AsPathSegment[], asnOctet
 }
 
 function decodeAsns(r: Reader, asnOctets: 2 | 4): number[] {
-  const asns: number[] = [];
-  while (r.remaining > 0) {
+  // of its size at once: an array that grows takes room for 17, and a table has 100,000 of these
+  const asns = new Array<number>(r.remaining / asnOctets);
+  for (let i = 0; i < asns.length; i++) {
     const asn = asnOctets === 4 ? r.u32() : r.u16();
     if (asn === 0) throw r.error('as-zero');
-    asns.push(asn);
+    asns[i] = asn;
   }
   return asns;
 }

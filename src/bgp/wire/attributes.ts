@@ -1,4 +1,4 @@
-import type { Reader, Writer } from '../../lib/bytes.ts';
+import { equalBytes, type Reader, type Writer } from '../../lib/bytes.ts';
 import { type IpAddress, ipFromBytes, type PrefixKey } from '../../lib/ip.ts';
 import { type AsPathSegment, decodeAsPath, encodeAsPath } from './as-path.ts';
 import { Afi, AS_TRANS, AttributeFlag, Safi } from './iana.ts';
@@ -107,7 +107,7 @@ export const ATTRIBUTES: Table = {
     flags: WELL_KNOWN,
     onError: 'treat-as-withdraw',
     decode(r) {
-      const address = ipFromBytes(r.take(4));
+      const address = sharedIp(r.take(4));
       if (!isHostAddress(address)) throw r.error('next-hop-not-a-host');
       return address;
     },
@@ -145,10 +145,7 @@ export const ATTRIBUTES: Table = {
     flags: OPTIONAL_TRANSITIVE,
     onError: 'treat-as-withdraw',
     decode(r) {
-      const communities: number[] = [];
-      do communities.push(r.u32());
-      while (r.remaining > 0);
-      return communities;
+      return listOf(r, 4, () => r.u32());
     },
     encode(w, value) {
       for (const community of value) w.u32(community);
@@ -206,10 +203,7 @@ export const ATTRIBUTES: Table = {
     flags: OPTIONAL_TRANSITIVE,
     onError: 'treat-as-withdraw',
     decode(r) {
-      const communities: bigint[] = [];
-      do communities.push(r.u64());
-      while (r.remaining > 0);
-      return communities;
+      return listOf(r, 8, () => r.u64());
     },
     encode(w, value) {
       for (const community of value) w.u64(community);
@@ -222,10 +216,7 @@ export const ATTRIBUTES: Table = {
     flags: OPTIONAL_TRANSITIVE,
     onError: 'treat-as-withdraw',
     decode(r) {
-      const communities: (readonly [number, number, number])[] = [];
-      do communities.push([r.u32(), r.u32(), r.u32()]);
-      while (r.remaining > 0);
-      return communities;
+      return listOf(r, 12, () => [r.u32(), r.u32(), r.u32()] as const);
     },
     encode(w, value) {
       for (const [global, local1, local2] of value) w.u32(global).u32(local1).u32(local2);
@@ -261,6 +252,20 @@ function u32Row(type: number, name: string, flags: number, onError: OnError): At
     },
   };
 }
+
+/** One or more values of `octets` each up to the end of `r`; an array of its size at once, see `decodeAsPath`. */
+function listOf<T>(r: Reader, octets: number, read: () => T): T[] {
+  const list = new Array<T>(Math.max(1, Math.ceil(r.remaining / octets)));
+  for (let i = 0; i < list.length; i++) list[i] = read();
+  return list;
+}
+
+/** The same object again for the same address as before: a peer has one or a few next hops, and its table 100,000. */
+function sharedIp(bytes: Uint8Array): IpAddress {
+  if (!equalBytes(lastIp.bytes, bytes)) lastIp = ipFromBytes(bytes);
+  return lastIp;
+}
+let lastIp = ipFromBytes(new Uint8Array(4));
 
 /** RFC 7607 §2: AS 0 makes it malformed. */
 function decodeAggregator(r: Reader, asnOctets: 2 | 4): Aggregator {

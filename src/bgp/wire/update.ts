@@ -133,8 +133,8 @@ function encodeAttribute(w: Writer, flags: number, type: number, bytes: Uint8Arr
 class AttributeDecoder {
   readonly unknown: RawAttribute[] = [];
   readonly faults: AttributeFault[] = [];
-  readonly #values = new Map<AttributeKey, unknown>();
-  readonly #seen = new Set<number>();
+  readonly #values: Partial<Record<AttributeKey, unknown>> = {};
+  readonly #seen: number[] = [];
   readonly #context: WireContext;
 
   constructor(context: WireContext) {
@@ -143,7 +143,7 @@ class AttributeDecoder {
 
   get values(): Attributes {
     // Each value came from the row of its own key.
-    return Object.fromEntries(this.#values) as Attributes;
+    return this.#values as Attributes;
   }
 
   /** What makes the announced prefixes withdrawn ones. */
@@ -170,8 +170,8 @@ class AttributeDecoder {
 
   #one(flags: number, type: number, value: Reader): ProtocolError | undefined {
     const row = ROWS.get(type);
-    if (this.#seen.has(type)) return this.#repeated(type, row);
-    this.#seen.add(type);
+    if (this.#seen.includes(type)) return this.#repeated(type, row);
+    this.#seen.push(type);
     const internal = INTERNAL_ONLY.get(type);
     if (internal !== undefined) {
       this.#fault('attribute-discard', `${internal}: not from an external peer`);
@@ -184,7 +184,7 @@ class AttributeDecoder {
     try {
       const decoded = row.decode(value, this.#context);
       if (value.remaining > 0) throw value.error('attribute-length');
-      this.#values.set(row.key, decoded);
+      this.#values[row.key] = decoded;
     } catch (error) {
       const detail = `${row.name}: ${wireMessage(error)}`;
       if (row.onError === 'session-reset') return optionalAttributeError(detail);
