@@ -115,29 +115,34 @@ void send_to(Napi::Env env, const PolledSocket& socket, const void* address, soc
   });
 }
 
-/** Sends a datagram from a thread of the pool: the kernel does what a netlink datagram asks while it is sent. */
+/** Sends datagrams from a thread of the pool: the kernel does what a netlink datagram asks while it is sent. */
 class Sending : public Napi::AsyncWorker {
  public:
   /** `fd`: one of its own, so that the socket may be closed meanwhile. */
-  Sending(const Napi::Function& on_sent, FileDescriptor fd, const Napi::Uint8Array& datagram)
+  Sending(const Napi::Function& on_sent, FileDescriptor fd, const Napi::Array& datagrams,
+          std::vector<std::span<const uint8_t>> octets)
       : Napi::AsyncWorker(on_sent),
         fd_(std::move(fd)),
-        kept_(Napi::Persistent(datagram)),
-        octets_(datagram.Data(), datagram.ByteLength()) {}
+        kept_(Napi::Persistent(datagrams.As<Napi::Object>())),
+        octets_(std::move(octets)) {}
 
   void Execute() override {
     sockaddr_nl kernel{};
     kernel.nl_family = AF_NETLINK;
-    const ssize_t sent = ::sendto(fd_.get(), octets_.data(), octets_.size(), MSG_DONTWAIT,
-                                  reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
-    errno_ = sent < 0 ? errno : 0;
+    for (const std::span<const uint8_t> datagram : octets_) {
+      const ssize_t sent = ::sendto(fd_.get(), datagram.data(), datagram.size(), MSG_DONTWAIT,
+                                    reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
+      if (sent >= 0) continue;
+      errno_ = errno;
+      return;
+    }
   }
   void OnOK() override { Callback().Call({Napi::Number::New(Env(), errno_)}); }
 
  private:
   FileDescriptor fd_;
-  Napi::Reference<Napi::Uint8Array> kept_;
-  std::span<const uint8_t> octets_;
+  Napi::ObjectReference kept_;
+  std::vector<std::span<const uint8_t>> octets_;
   int errno_ = 0;
 };
 
@@ -178,11 +183,15 @@ Napi::Value open_netlink_socket(const Napi::CallbackInfo& info) {
     Napi::Object object = with_close(env, socket);
     const auto send_aside = [socket](const Napi::CallbackInfo& call) {
       if (!socket->open()) throw Napi::Error::New(call.Env(), "the socket is closed");
-      arguments::octets(call[0], "datagram");
+      if (!call[0].IsArray()) throw Napi::TypeError::New(call.Env(), "datagrams: expected an array of Uint8Array");
+      const auto datagrams = call[0].As<Napi::Array>();
+      std::vector<std::span<const uint8_t>> octets;
+      for (uint32_t i = 0; i < datagrams.Length(); i++)
+        octets.push_back(arguments::octets(datagrams.Get(i), "datagrams"));
       const Napi::Function on_sent = arguments::function(call[1], "onSent");
       translated(call.Env(), [&] {
         FileDescriptor own(check(::fcntl(socket->fd(), F_DUPFD_CLOEXEC, 0), "fcntl"));
-        (new Sending(on_sent, std::move(own), call[0].As<Napi::Uint8Array>()))->Queue();
+        (new Sending(on_sent, std::move(own), datagrams, std::move(octets)))->Queue();
       });
     };
     object.Set("send", Napi::Function::New(env, send));

@@ -3,6 +3,7 @@ import type { BgpConfig } from '../bgp/types.ts';
 import type { Clock } from '../io/clock.ts';
 import type { IpAddress } from '../lib/ip.ts';
 import { after, elapsedMs, type Instant } from '../lib/time.ts';
+import { Sharing } from './announcements.ts';
 
 /** A session that sent no End-of-RIB (RFC 4724 §2: a SHOULD) has told its table after so long. */
 const TABLE_WITHIN_MS = 60_000;
@@ -26,6 +27,7 @@ export class RoutingPeer {
   routerId: IpAddress;
   /** Of the present policy, once it is asked for. */
   judge: ImportJudge | undefined;
+  #sharing: Sharing | undefined;
   readonly #clock: Clock;
   readonly #events: RoutingPeerEvents;
   #established = false;
@@ -58,9 +60,16 @@ export class RoutingPeer {
     return this.#returning;
   }
 
+  /** Of the running session; `key`: its name in the RIB. */
+  sharing(key: string): Sharing {
+    this.#sharing ??= new Sharing(key, this);
+    return this.#sharing;
+  }
+
   /** `returning`: earlier sessions have left something to compare with. */
   up(routerId: IpAddress, returning: boolean): void {
     this.routerId = routerId;
+    this.#sharing = undefined;
     this.#cancelAll();
     this.#established = true;
     this.#telling = true;

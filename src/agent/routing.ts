@@ -7,7 +7,7 @@ import { formatIp, type IpAddress, maskedPrefix, type Prefix, type PrefixKey, pr
 import { after } from '../lib/time.ts';
 import { Rib, samePath } from '../rib/index.ts';
 import type { ReceivedRoute, RibEntry, RibPath } from '../rib/types.ts';
-import { runs, Sharing } from './announcements.ts';
+import { runs } from './announcements.ts';
 import type { EventLog } from './event-log.ts';
 import type { FibApplier, FibResult } from './fib-applier.ts';
 import { type Change, Passes } from './passes.ts';
@@ -86,7 +86,7 @@ export class Routing {
     for (const [key, peer] of this.#peers) {
       peer.judge = undefined;
       const judge = this.#judgeOf(peer);
-      const share = new Sharing(key, peer);
+      const share = peer.sharing(key);
       this.#rib.judge(key, (prefix, before) => {
         const after = share.announcement(before, judge.judge(prefix, before.attributes));
         return after.rejected === before.rejected && samePath(after.path, before.path) ? before : after;
@@ -189,7 +189,7 @@ export class Routing {
     const receivedAt = this.#deps.clock.now();
     peer.updated();
     const judge = this.#judgeOf(peer);
-    const share = new Sharing(key, peer);
+    const share = peer.sharing(key);
     for (const routes of announced) {
       for (const { attributes, prefixes, verdict } of runs(routes, judge)) {
         this.#rib.announce(key, prefixes, share.announcement({ attributes, receivedAt }, verdict));
@@ -310,7 +310,8 @@ export class Routing {
   }
 
   #isTelling(): boolean {
-    return this.#telling().length > 0;
+    for (const peer of this.#peers.values()) if (peer.telling) return true;
+    return false;
   }
 
   /** Tunnels whose peers are telling their tables. */

@@ -7,6 +7,7 @@ import {
   type PrefixKey,
   prefix,
   prefixContains,
+  prefixesOverlap,
   prefixOfKey,
 } from '../lib/ip.ts';
 import { asPathHas, firstAs, formatAsPath } from './as-path.ts';
@@ -61,6 +62,8 @@ export class ImportJudge {
   readonly #policy: ImportPolicy;
   /** Martians first, then what the policy protects. */
   readonly #guards: readonly Guard[];
+  /** Those that a prefix of 8 bits or more can hit, by its first octet: most of a table meets none. */
+  readonly #guardsOfOctet: readonly (readonly Guard[])[];
   readonly #rules: RouteRules<ImportChanges> | undefined;
   /** The answer that each rule gives. */
   readonly #verdicts = new Map<RouteRule<ImportChanges>, Verdict>();
@@ -70,6 +73,10 @@ export class ImportJudge {
   constructor(policy: ImportPolicy) {
     this.#policy = policy;
     this.#guards = [...MARTIANS.map(martian), ...policy.protected.map(protectedSpace)];
+    this.#guardsOfOctet = Array.from({ length: 256 }, (_, octet) => {
+      const block: Prefix = { address: { family: 4, bytes: Uint8Array.of(octet, 0, 0, 0) }, length: 8 };
+      return this.#guards.filter(({ space }) => prefixesOverlap(space, block));
+    });
     this.#rules = policy.rules && new RouteRules(policy.rules);
   }
 
@@ -100,29 +107,45 @@ export class ImportJudge {
     if (length === 0) {
       return allowDefaultRoute ? undefined : 'a default route is not expected from this forwarding profile';
     }
-    const guard = this.#guards.find((each) => each.hits(key));
+    const guard = this.#guardHit(key);
     if (guard?.kind === 'martian') return guard.reason(key);
     if (length < minLength) return `shorter than the /${minLength} allowed`;
     if (length > maxLength) return `longer than the /${maxLength} allowed`;
     return guard?.reason(key);
+  }
+
+  #guardHit(key: PrefixKey): Guard | undefined {
+    for (const guard of this.#guardsThatMayHit(key)) if (guard.hits(key)) return guard;
+    return undefined;
+  }
+
+  #guardsThatMayHit(key: PrefixKey): readonly Guard[] {
+    if (typeof key === 'string' || key % 64 < 8) return this.#guards;
+    return this.#guardsOfOctet[Math.floor(key / 2 ** 30)] ?? this.#guards;
   }
 }
 
 /** Address space that learned routes keep out of. */
 interface Guard {
   readonly kind: 'martian' | 'protected';
+  readonly space: Prefix;
   readonly hits: PrefixMatcher;
   reason(key: PrefixKey): string;
 }
 
 function martian({ prefix: space, what }: { readonly prefix: Prefix; readonly what: string }): Guard {
   const reason = `${what} (${formatPrefix(space)}) is never routed`;
-  return { kind: 'martian', hits: prefixMatcher(space, (length) => length >= space.length), reason: () => reason };
+  return {
+    kind: 'martian',
+    space,
+    hits: prefixMatcher(space, (length) => length >= space.length),
+    reason: () => reason,
+  };
 }
 
 function protectedSpace({ prefix: space, what }: { readonly prefix: Prefix; readonly what: string }): Guard {
   const reason = (key: PrefixKey) => `${prefixContains(prefixOfKey(key), space) ? 'covers' : 'lies within'} ${what}`;
-  return { kind: 'protected', hits: prefixMatcher(space, () => true), reason };
+  return { kind: 'protected', space, hits: prefixMatcher(space, () => true), reason };
 }
 
 function pathObjection({ asPath, nextHop }: PathAttributes, policy: ImportPolicy): string | undefined {

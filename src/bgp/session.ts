@@ -1,5 +1,5 @@
 import type { Random } from '../crypto/types.ts';
-import { isIpv4Key, type Prefix } from '../lib/ip.ts';
+import { isIpv4Key, type Prefix, type PrefixKey } from '../lib/ip.ts';
 import { after, earliest, elapsedMs, type Instant } from '../lib/time.ts';
 import { AdjRibOut, differenceUpdates, END_OF_RIB, exportAttributes } from './adj-rib-out.ts';
 import { survivor } from './collision.ts';
@@ -17,7 +17,7 @@ import { type End, keepsForwarding, staleSec } from './graceful-restart.ts';
 import { hasCapability, isIpv4Unicast, localOpen, type Negotiated, negotiate } from './negotiation.ts';
 import { ReceivedPrefixes } from './received-prefixes.ts';
 import { jittered, type Recovery, RetrySchedule, recoveryFrom } from './retry-schedule.ts';
-import type { BgpConfig, BgpInput, BgpOutput, BgpState, BgpView } from './types.ts';
+import type { BgpConfig, BgpInput, BgpOutput, BgpRoutes, BgpState, BgpView } from './types.ts';
 import { updateRoutes } from './update-routes.ts';
 import { describeCapability } from './wire/capabilities.ts';
 import { Afi, CeaseSubcode, ErrorCode, RefreshSubtype, Safi } from './wire/iana.ts';
@@ -256,9 +256,7 @@ export class BgpSession {
     this.#logFaults(update, routes.treatedAsWithdraw);
     const announced = routes.announced.filter(({ prefixes }) => prefixes.every(isIpv4Key));
     for (const { prefixes } of announced) for (const key of prefixes) this.#received.add(key);
-    // RFC 4271 §4.3: a prefix in both fields counts as announced.
-    const both = new Set(routes.withdrawn.length === 0 ? [] : announced.flatMap(({ prefixes }) => prefixes));
-    const withdrawn = routes.withdrawn.filter((key) => isIpv4Key(key) && !both.has(key));
+    const withdrawn = onlyWithdrawn(routes.withdrawn, announced);
     for (const key of withdrawn) this.#received.delete(key);
     if (this.#isBeyondLimit(connection, now)) return;
     if (announced.length + withdrawn.length > 0) this.#out.push({ kind: 'routes', announced, withdrawn });
@@ -468,6 +466,13 @@ export class BgpSession {
     if (this.#dialling !== undefined) return 'connect';
     return this.#retry.running ? 'active' : 'idle';
   }
+}
+
+/** RFC 4271 §4.3: a prefix in both fields counts as announced. */
+function onlyWithdrawn(withdrawn: readonly PrefixKey[], announced: readonly BgpRoutes[]): readonly PrefixKey[] {
+  if (withdrawn.length === 0) return withdrawn;
+  const both = new Set(announced.flatMap(({ prefixes }) => prefixes));
+  return withdrawn.filter((key) => isIpv4Key(key) && !both.has(key));
 }
 
 const isIpv4Route = ({ prefix }: { readonly prefix: Prefix }): boolean => prefix.address.family === 4;

@@ -24,10 +24,8 @@ interface Reach {
 const NONE: readonly never[] = [];
 
 export function updateRoutes(update: UpdateMessage): UpdateRoutes {
-  const withdrawn = [
-    ...update.withdrawn,
-    ...(update.attributes.mpUnreach?.family ? update.attributes.mpUnreach.prefixes : []),
-  ];
+  const { mpUnreach } = update.attributes;
+  const withdrawn = mpUnreach?.family ? [...update.withdrawn, ...mpUnreach.prefixes] : update.withdrawn;
   const reaches = reachesOf(update);
   const announcedAny = reaches.some((reach) => reach.prefixes.length > 0);
   if (!announcedAny) {

@@ -201,10 +201,10 @@ export interface NativeNetlink {
   readonly port: number;
   send(datagram: Uint8Array): void;
   /**
-   * Sends from another thread, which the kernel keeps busy with what the datagram asks; the octets must stay as they are until
-   * `onSent`. `errno`: 0 when it was sent.
+   * Sends one after the other from another thread, which the kernel keeps busy with what the datagrams ask; array and octets must
+   * stay as they are until `onSent`. `errno`: 0 when all were sent; else what kept the first one, with which it stopped.
    */
-  sendAside(datagram: Uint8Array, onSent: (errno: number) => void): void;
+  sendAside(datagrams: readonly Uint8Array[], onSent: (errno: number) => void): void;
   close(): void;
 }
 export interface NativeRawSocket {

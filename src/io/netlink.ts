@@ -1,5 +1,5 @@
 import { getSystemErrorName } from 'node:util';
-import { Reader, Writer } from '../lib/bytes.ts';
+import { Reader } from '../lib/bytes.ts';
 import { host16, host32, type NetlinkMessage, readAttributes } from '../lib/netlink.ts';
 import type { NativeAddon, NativeNetlink } from './native.ts';
 
@@ -18,7 +18,7 @@ const NLM_F_CAPPED = 0x100;
 const NLM_F_ACK_TLVS = 0x200;
 const NLMSGERR_ATTR_MSG = 1;
 
-/** A burst of so many requests keeps the kernel busy for a millisecond or longer: another thread waits for it. */
+/** So many requests keep the kernel busy for a millisecond or longer: another thread waits for it. */
 const ASIDE_FROM = 128;
 /** One send is at most this; the answers to that many requests fit the socket's receive buffer. */
 const CHUNK_MESSAGES = 1024;
@@ -72,7 +72,7 @@ interface Settled {
   readonly interrupted: boolean;
 }
 
-/** Requests that were sent together: refusals come one by one, one acknowledgement at the end. */
+/** Requests in one datagram: refusals come one by one, one acknowledgement at the end. */
 interface Burst {
   readonly firstSequence: number;
   readonly refusals: (NetlinkRefusal | undefined)[];
@@ -117,7 +117,7 @@ export class NetlinkSocket {
     const frame = this.#acknowledged(message);
     const answers: NetlinkMessage[] = [];
     const settled = this.#expect(frame.sequence, (answer) => answers.push(answer));
-    this.#send([frame]);
+    this.#send([[frame]]);
     const { refusal } = await settled;
     if (refusal !== undefined) throw new NetlinkError(refusal);
     return answers;
@@ -147,10 +147,12 @@ export class NetlinkSocket {
    * Sends requests in order without waiting between them; the kernel's answer to each, undefined = done. Only the last of
    * each datagram is acknowledged: the kernel goes through them in order and tells of errors unasked.
    */
-  async batch(messages: readonly NetlinkMessage[]): Promise<readonly (NetlinkRefusal | undefined)[]> {
-    const results: (NetlinkRefusal | undefined)[] = [];
-    for (const chunk of chunks(messages)) for (const refusal of await this.#burst(chunk)) results.push(refusal);
-    return results;
+  batch(messages: readonly NetlinkMessage[]): Promise<readonly (NetlinkRefusal | undefined)[]> {
+    if (this.#sequence + messages.length > 0xffff_ffff) this.#sequence = 0; // a burst's numbers are in a row
+    const bursts = [...chunks(messages)].map((chunk) => this.#burst(chunk));
+    const settled = bursts.map((frames) => this.#settled(frames[0]?.sequence ?? 0, frames.length));
+    this.#send(bursts);
+    return Promise.all(settled).then((refusals) => refusals.flat());
   }
 
   /**
@@ -162,6 +164,7 @@ export class NetlinkSocket {
     messages: readonly NetlinkMessage[],
     end: NetlinkMessage,
   ): Promise<readonly (NetlinkRefusal | undefined)[]> {
+    if (this.#sequence + messages.length + 2 > 0xffff_ffff) this.#sequence = 0; // numbers in a row
     const bracket = (message: NetlinkMessage): NetlinkFrame => {
       return { ...message, flags: message.flags | NLM_F_REQUEST, sequence: this.#nextSequence() };
     };
@@ -169,7 +172,7 @@ export class NetlinkSocket {
     const frames = messages.map((message) => this.#acknowledged(message));
     const answers = Promise.all(frames.map(({ sequence }) => this.#expect(sequence)));
     const refused = this.#expect(first.sequence);
-    this.#send([first, ...frames, bracket(end)]);
+    this.#send([[first, ...frames, bracket(end)]]);
     const settled = await Promise.race([answers, refused]);
     this.#pending.delete(first.sequence);
     if (Array.isArray(settled)) return settled.map(({ refusal }) => refusal);
@@ -184,21 +187,18 @@ export class NetlinkSocket {
     this.#failAll(new NetlinkError({ code: 'ECANCELED', detail: 'the netlink socket was closed' }));
   }
 
-  async #burst(messages: readonly NetlinkMessage[]): Promise<readonly (NetlinkRefusal | undefined)[]> {
-    if (this.#sequence + messages.length > 0xffff_ffff) this.#sequence = 0; // a burst's numbers are in a row
-    const frames = messages.map((message, i) =>
-      i === messages.length - 1
-        ? this.#acknowledged(message)
-        : { ...message, flags: message.flags | NLM_F_REQUEST, sequence: this.#nextSequence() },
-    );
-    const [first, last] = [frames[0], frames.at(-1)];
-    if (first === undefined || last === undefined) return [];
-    const burst: Burst = { firstSequence: first.sequence, refusals: new Array(messages.length) };
+  #burst(messages: readonly NetlinkMessage[]): NetlinkFrame[] {
+    return messages.map(({ type, flags, payload }, i) => {
+      const asked = i === messages.length - 1 ? NLM_F_REQUEST | NLM_F_ACK : NLM_F_REQUEST;
+      return { type, flags: flags | asked, sequence: this.#nextSequence(), payload };
+    });
+  }
+
+  async #settled(firstSequence: number, count: number): Promise<readonly (NetlinkRefusal | undefined)[]> {
+    const burst: Burst = { firstSequence, refusals: new Array(count) };
     this.#bursts.add(burst);
     try {
-      const settled = this.#expect(last.sequence);
-      this.#send(frames);
-      burst.refusals[messages.length - 1] = (await settled).refusal;
+      burst.refusals[count - 1] = (await this.#expect(firstSequence + count - 1)).refusal;
       return burst.refusals;
     } finally {
       this.#bursts.delete(burst);
@@ -209,7 +209,7 @@ export class NetlinkSocket {
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
       const sequence = this.#nextSequence();
       const settled = this.#expect(sequence, begin());
-      this.#send([{ ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_DUMP, sequence }]);
+      this.#send([[{ ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_DUMP, sequence }]]);
       const { refusal, interrupted } = await settled;
       if (refusal !== undefined) throw new NetlinkError(refusal);
       if (!interrupted) return;
@@ -242,18 +242,21 @@ export class NetlinkSocket {
     });
   }
 
-  #send(frames: readonly NetlinkFrame[]): void {
+  /** A datagram each, with sequence numbers in a row. */
+  #send(datagrams: readonly (readonly NetlinkFrame[])[]): void {
+    const firstSequence = datagrams[0]?.[0]?.sequence ?? 0;
+    const count = datagrams.reduce((sum, { length }) => sum + length, 0);
+    // What did not reach the kernel will not be answered; nobody waits any more for what was.
     const fail = (failure: Error): void => {
-      // Nothing reached the kernel, so nothing will be answered.
-      for (const { sequence } of frames) {
+      for (let sequence = firstSequence; sequence < firstSequence + count; sequence++) {
         this.#pending.get(sequence)?.fail(failure);
         this.#pending.delete(sequence);
       }
     };
     try {
-      const datagram = encodeFrames(frames);
-      if (frames.length < ASIDE_FROM) return this.#requests.send(datagram);
-      this.#requests.sendAside(datagram, (errno) => {
+      const encoded = datagrams.map(encodeFrames);
+      if (count < ASIDE_FROM) return encoded.forEach((datagram) => void this.#requests.send(datagram));
+      this.#requests.sendAside(encoded, (errno) => {
         if (errno !== 0) fail(new NetlinkError({ code: getSystemErrorName(-errno), detail: 'sendto' }));
       });
     } catch (error) {
@@ -311,17 +314,23 @@ export class NetlinkSocket {
   }
 }
 
+/** One datagram. Everything in it is aligned to words in host order, which typed arrays are too. */
 export function encodeFrames(frames: readonly NetlinkFrame[]): Uint8Array {
-  const w = new Writer(frames.reduce((sum, { payload }) => sum + HEADER + padded(payload.length), 0));
+  let octets = 0;
+  for (const { payload } of frames) octets += HEADER + padded(payload.length);
+  const datagram = new Uint8Array(octets);
+  const words = new Uint32Array(datagram.buffer);
+  const halves = new Uint16Array(datagram.buffer);
+  let at = 0;
   for (const { type, flags, sequence, payload } of frames) {
-    w.u32(host32(HEADER + payload.length))
-      .u16(host16(type))
-      .u16(host16(flags))
-      .u32(host32(sequence))
-      .u32(0);
-    w.put(payload).zeros(padded(payload.length) - payload.length);
+    words[at / 4] = HEADER + payload.length;
+    halves[at / 2 + 2] = type;
+    halves[at / 2 + 3] = flags;
+    words[at / 4 + 2] = sequence;
+    datagram.set(payload, at + HEADER);
+    at += HEADER + padded(payload.length);
   }
-  return w.finish();
+  return datagram;
 }
 
 /** The messages of a datagram; a cut one at its end is left out. */

@@ -103,7 +103,7 @@ export class Reader {
 }
 
 /**
- * Growing big-endian buffer. Methods chain; `finish()` gives a right-sized copy.
+ * Growing big-endian buffer. Methods chain; `finish()` gives the octets, right-sized, and ends it.
  * Every method grows first and only then touches `#bytes`, which growing replaces.
  */
 export class Writer {
@@ -160,7 +160,7 @@ export class Writer {
     return this;
   }
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.#length);
   }
 
   #setU16(at: number, value: number): void {

@@ -33,7 +33,7 @@ export const NlmF = { Replace: 0x100, Excl: 0x200, Create: 0x400 } as const;
 
 export const AF_UNSPEC = 0;
 export const AF_INET = 2;
-const AF_INET6 = 10;
+export const AF_INET6 = 10;
 
 export const addressFamily = (address: IpAddress): number => (address.family === 4 ? AF_INET : AF_INET6);
 export const isIpFamily = (family: number): boolean => family === AF_INET || family === AF_INET6;

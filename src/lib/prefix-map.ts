@@ -1,10 +1,11 @@
+import { Column } from './column.ts';
 import type { PrefixKey } from './ip.ts';
 import { PrefixIndex } from './prefix-index.ts';
 
 /** A `Map` for big tables of prefixes, see `PrefixIndex`; in no particular order. */
 export class PrefixMap<V> {
   readonly #index = new PrefixIndex();
-  readonly #values: (V | undefined)[] = [];
+  readonly #values = new Column<V>();
 
   get size(): number {
     return this.#index.size;
@@ -12,21 +13,21 @@ export class PrefixMap<V> {
 
   get(key: PrefixKey): V | undefined {
     const row = this.#index.find(key);
-    return row < 0 ? undefined : this.#values[row];
+    return row < 0 ? undefined : this.#values.get(row);
   }
 
   set(key: PrefixKey, value: V): void {
-    this.#values[this.#index.add(key)] = value;
+    this.#values.set(this.#index.add(key), value);
   }
 
   delete(key: PrefixKey): void {
     const row = this.#index.delete(key);
-    if (row >= 0) this.#values[row] = undefined;
+    if (row >= 0) this.#values.set(row, undefined);
   }
 
   clear(): void {
     this.#index.clear();
-    this.#values.length = 0;
+    this.#values.clear();
   }
 
   /** Entries may come and go meanwhile. */
@@ -45,7 +46,7 @@ export class PrefixMap<V> {
   *#each<T>(make: (key: PrefixKey, value: V) => T): Generator<T> {
     for (let row = 0; row < this.#index.rows; row++) {
       const key = this.#index.key(row);
-      const value = this.#values[row];
+      const value = this.#values.get(row);
       if (key !== undefined && value !== undefined) yield make(key, value);
     }
   }

@@ -1,3 +1,4 @@
+import { Column } from '../lib/column.ts';
 import type { Announcement } from './types.ts';
 
 /** An announcement as it is kept: of one session of its peer. */
@@ -21,7 +22,7 @@ export class AdjRibIn<Attributes> {
   away = false;
   /** The running session has told its whole table. */
   complete = false;
-  readonly #held: (Held<Attributes> | undefined)[] = [];
+  readonly #held = new Column<Held<Attributes>>();
   /** Counts up with each telling of the table. */
   #session = 0;
   /** What was said before this session is remembered, but no route any more. */
@@ -53,7 +54,7 @@ export class AdjRibIn<Attributes> {
   }
 
   at(row: number): Held<Attributes> | undefined {
-    return this.#held[row];
+    return this.#held.get(row);
   }
 
   /** Unlike what is only remembered. */
@@ -62,16 +63,14 @@ export class AdjRibIn<Attributes> {
   }
 
   live(row: number): Held<Attributes> | undefined {
-    const held = this.#held[row];
+    const held = this.#held.get(row);
     return held !== undefined && this.isLive(held) ? held : undefined;
   }
 
   put(row: number, after: Held<Attributes> | undefined): void {
-    this.#count(this.#held[row], -1);
+    this.#count(this.#held.get(row), -1);
     this.#count(after, 1);
-    // no holes: an array with some is a slow one
-    while (this.#held.length < row) this.#held.push(undefined);
-    this.#held[row] = after;
+    this.#held.set(row, after);
   }
 
   /** The session has ended or tells its table again: what it rejected is forgotten, the rest waits. Gives the rows of the former. */
@@ -83,9 +82,9 @@ export class AdjRibIn<Attributes> {
     this.#accepted = 0;
     const rows: number[] = [];
     for (let row = 0; row < this.#held.length; row++) {
-      const held = this.#held[row];
+      const held = this.#held.get(row);
       if (held?.session !== ended || held.path !== undefined) continue;
-      this.#held[row] = undefined;
+      this.#held.set(row, undefined);
       rows.push(row);
     }
     return rows;
@@ -101,7 +100,7 @@ export class AdjRibIn<Attributes> {
   rowsOf(test: (held: Held<Attributes>) => boolean): number[] {
     const rows: number[] = [];
     for (let row = 0; row < this.#held.length; row++) {
-      const held = this.#held[row];
+      const held = this.#held.get(row);
       if (held !== undefined && test(held)) rows.push(row);
     }
     return rows;

@@ -2,7 +2,7 @@ import { comparePrefix, type Prefix, type PrefixKey, prefixKey, prefixOfKey } fr
 import { PrefixIndex } from '../lib/prefix-index.ts';
 import { AdjRibIn, type Held, heldOf } from './adj-rib-in.ts';
 import type { Selection } from './best-path.ts';
-import { LastChoice, NOTHING } from './last-choice.ts';
+import { Choices, NOTHING } from './choices.ts';
 import { samePath } from './path.ts';
 import type { Announcement, PrefixChange, ReceivedRoute, RibEntry, RibPath } from './types.ts';
 
@@ -28,7 +28,9 @@ export class Rib<Attributes> {
   /** Rows with the bit `CHANGED`. */
   #changes: number[] = [];
   #ownerless = 0;
-  readonly #choice = new LastChoice();
+  readonly #choices = new Choices();
+  /** Of one prefix after the other. */
+  readonly #paths: RibPath[] = [];
 
   /** `maxPrefixes`: the most that one session may announce. */
   addPeer(key: string, maxPrefixes: number): void {
@@ -261,12 +263,13 @@ export class Rib<Attributes> {
   }
 
   #select(row: number): Selection {
-    const paths: RibPath[] = [];
+    const paths = this.#paths;
+    paths.length = 0;
     for (const peer of this.#peers.values()) {
       const path = peer.live(row)?.path;
       if (path !== undefined) paths.push(path);
     }
-    return this.#choice.among(paths);
+    return this.#choices.among(paths);
   }
 
   /** What peers that are away had announced, as good as the paths in use. */
@@ -276,6 +279,6 @@ export class Rib<Attributes> {
       const held = peer.away && multipath.length > 0 ? peer.at(row) : undefined;
       if (held?.path !== undefined && !peer.isLive(held)) candidates.push(held.path);
     }
-    return this.#choice.beside(multipath, candidates);
+    return this.#choices.beside(multipath, candidates);
   }
 }

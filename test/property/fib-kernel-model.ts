@@ -7,31 +7,45 @@ import { equalIp } from '../../src/lib/ip.ts';
  * and drops what depends on a deleted nexthop or address without a word.
  */
 export class KernelModel {
-  #objects: KernelObject[] = [];
+  readonly #objects = new Map<string, KernelObject>();
 
   constructor(objects: readonly KernelObject[]) {
     for (const object of objects) this.apply({ op: 'add', object });
   }
 
   objects(): KernelObject[] {
-    return [...this.#objects];
+    return [...this.#objects.values()];
+  }
+  holds(object: KernelObject): boolean {
+    return this.#objects.has(identity(object));
   }
 
   apply({ op, object }: KernelChange): void {
     if (op === 'delete') {
-      const hit = this.#objects.findIndex((held) => isDeletedBy(held, object));
-      if (hit < 0) throw new Error(`no such object: ${formatObject(object)}`);
-      this.#objects.splice(hit, 1);
+      const hit = object.kind === 'rule' ? this.#some((held) => isDeletedBy(held, object)) : this.#heldAs(object);
+      if (hit === undefined) throw new Error(`no such object: ${formatObject(object)}`);
+      this.#objects.delete(identity(hit));
       this.#dropDependents(object);
       return;
     }
-    const at = this.#objects.findIndex((held) => identity(held) === identity(object));
-    if (op === 'add' && at >= 0) throw new Error(`exists: ${formatObject(object)}`);
-    if (op === 'replace' && kindOf(this.#objects[at]) !== kindOf(object))
-      throw new Error(`other: ${formatObject(object)}`);
+    const held = this.#heldAs(object);
+    if (op === 'add' && held !== undefined) throw new Error(`exists: ${formatObject(object)}`);
+    if (op === 'replace' && kindOf(held) !== kindOf(object)) throw new Error(`other: ${formatObject(object)}`);
     this.#refuseDangling(object);
-    if (at < 0) this.#objects.push(object);
-    else this.#objects[at] = object;
+    this.#objects.set(identity(object), object);
+  }
+
+  #heldAs(object: KernelObject): KernelObject | undefined {
+    return this.#objects.get(identity(object));
+  }
+
+  #some(test: (held: KernelObject) => boolean): KernelObject | undefined {
+    for (const held of this.#objects.values()) if (test(held)) return held;
+    return undefined;
+  }
+
+  #drop(test: (held: KernelObject) => boolean): void {
+    for (const [key, held] of this.#objects) if (test(held)) this.#objects.delete(key);
   }
 
   #refuseDangling(object: KernelObject): void {
@@ -45,31 +59,29 @@ export class KernelModel {
     if (object.kind === 'nexthop-group' && ids.length === 0) throw new Error(`empty group ${object.id}`);
     if (object.kind !== 'route' || object.source === undefined) return;
     const { source } = object;
-    if (!this.#objects.some((held) => held.kind === 'address' && equalIp(held.address, source)))
+    if (this.#some((held) => held.kind === 'address' && equalIp(held.address, source)) === undefined)
       throw new Error(`source is not local: ${formatObject(object)}`);
   }
 
   #dropDependents(deleted: KernelObject): void {
     if (deleted.kind === 'address') {
-      const local = this.#objects.some((held) => held.kind === 'address' && equalIp(held.address, deleted.address));
-      if (local) return;
-      this.#objects = this.#objects.filter(
-        (held) => held.kind !== 'route' || held.source === undefined || !equalIp(held.source, deleted.address),
-      );
+      const local = this.#some((held) => held.kind === 'address' && equalIp(held.address, deleted.address));
+      if (local !== undefined) return;
+      this.#drop((held) => held.kind === 'route' && held.source !== undefined && equalIp(held.source, deleted.address));
     }
     if (deleted.kind !== 'nexthop' && deleted.kind !== 'nexthop-group') return;
-    this.#objects = this.#objects
-      .map((held) =>
-        held.kind === 'nexthop-group' ? { ...held, members: held.members.filter(({ id }) => id !== deleted.id) } : held,
-      )
-      .filter((held) => held.kind !== 'nexthop-group' || held.members.length > 0);
-    this.#objects = this.#objects.filter(
-      (held) => held.kind !== 'route' || nexthopIds(held).every((id) => this.#has(id)),
-    );
+    for (const [key, held] of this.#objects) {
+      if (held.kind !== 'nexthop-group') continue;
+      this.#objects.set(key, { ...held, members: held.members.filter(({ id }) => id !== deleted.id) });
+    }
+    this.#drop((held) => held.kind === 'nexthop-group' && held.members.length === 0);
+    this.#drop((held) => held.kind === 'route' && !nexthopIds(held).every((id) => this.#has(id)));
   }
 
   #has(id: number): boolean {
-    return this.#objects.some((held) => (held.kind === 'nexthop' || held.kind === 'nexthop-group') && held.id === id);
+    return (
+      this.#some((held) => (held.kind === 'nexthop' || held.kind === 'nexthop-group') && held.id === id) !== undefined
+    );
   }
 }
 

@@ -91,10 +91,12 @@ export function encodeMessage(message: BgpMessage, context: WireContext): Uint8A
 }
 
 function decodeHeader(bytes: Uint8Array): Result<{ type: number; length: number }, ProtocolError> {
-  const r = new Reader(bytes);
-  if (!r.take(MARKER.length).every((octet) => octet === 0xff)) {
+  for (let i = 0; i < MARKER.length; i++) {
+    if (bytes[i] === 0xff) continue;
     return err(headerError(HeaderSubcode.NotSynchronized, 'the marker before a message is not all ones'));
   }
+  const r = new Reader(bytes);
+  r.skip(MARKER.length);
   const length = r.u16();
   const type = r.u8();
   if (length < HEADER_OCTETS || length > MAX_MESSAGE_OCTETS) return err(badLength(type, length));

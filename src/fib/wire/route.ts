@@ -1,14 +1,6 @@
 import { Reader, Writer } from '../../lib/bytes.ts';
-import { maskedPrefix, type PrefixKey, prefixKey, prefixOfKey } from '../../lib/ip.ts';
-import {
-  AF_INET,
-  addressFamily,
-  host32,
-  isIpFamily,
-  readAttributes,
-  writeAttribute,
-  writeU32,
-} from '../../lib/netlink.ts';
+import { isIpv4Key, maskedPrefix, type PrefixKey, prefixKey, prefixOfKey } from '../../lib/ip.ts';
+import { AF_INET, AF_INET6, host32, isIpFamily, readAttributes, writeAttribute, writeU32 } from '../../lib/netlink.ts';
 import type { KernelObject } from '../types.ts';
 import { CLOSED_TABLE, PROTOCOL, TABLE } from '../types.ts';
 
@@ -19,6 +11,8 @@ const Rta = { Destination: 1, Priority: 6, PreferredSource: 7, Table: 15, Nextho
 /** RT_SCOPE_LINK: no gateway, the far end of the tunnel is the link. RT_SCOPE_NOWHERE: any scope, in a delete. */
 const Scope = { Universe: 0, Link: 253, Nowhere: 255 } as const;
 const Type = { Any: 0, Unicast: 1, Blackhole: 6 } as const;
+/** `struct rtmsg` and the attributes table, destination, nexthop and source: no octet too many for a table of 100,000 routes. */
+const WITH_ALL_OF_IPV4 = 12 + 4 * 8;
 /** RTM_F_CLONED: an entry of the route cache (IPv6 exceptions), not a route. */
 const CLONED = 0x200;
 
@@ -72,11 +66,15 @@ function decodeDestination(family: number, bytes: Uint8Array | undefined, length
 }
 
 function writeHead({ to, table }: Route, scope: number, type: number): Writer {
-  const w = new Writer(64);
-  const { address, length } = prefixOfKey(to);
-  w.u8(addressFamily(address)).u8(length).u8(0).u8(0); // family, lengths, TOS
+  const w = new Writer(WITH_ALL_OF_IPV4);
+  const length = isIpv4Key(to) ? to % 64 : prefixOfKey(to).length;
+  w.u8(isIpv4Key(to) ? AF_INET : AF_INET6)
+    .u8(length)
+    .u8(0)
+    .u8(0); // family, lengths, TOS
   w.u8(0).u8(PROTOCOL).u8(scope).u8(type).u32(0); // table goes into its attribute
   writeU32(w, Rta.Table, table);
-  writeAttribute(w, Rta.Destination, address.bytes);
+  if (isIpv4Key(to)) writeU32(w, Rta.Destination, host32(Math.floor(to / 64)));
+  else writeAttribute(w, Rta.Destination, prefixOfKey(to).address.bytes);
   return w;
 }

@@ -1,5 +1,5 @@
 import type { RouteNetlink } from '../../../src/agent/kernel-fib.ts';
-import { formatObject, identity } from '../../../src/fib/format.ts';
+import { formatObject } from '../../../src/fib/format.ts';
 import type { Refusal } from '../../../src/fib/refusal.ts';
 import type { KernelChange, KernelObject } from '../../../src/fib/types.ts';
 import { encodeChange } from '../../../src/fib/wire/kernel-object.ts';
@@ -73,7 +73,7 @@ export class FakeRouteNetlink implements RouteNetlink {
     if (refusal !== undefined) return refusal;
     if (object.kind === 'nexthop' && op !== 'delete' && this.down.has(object.interfaceIndex))
       return { code: 'ENETDOWN', detail: 'Carrier for nexthop device is down' };
-    const held = this.kernel.objects().some((other) => identity(other) === identity(object));
+    const held = this.kernel.holds(object);
     try {
       this.kernel.apply({ object, op: op === 'delete' ? 'delete' : held ? 'replace' : 'add' });
       return undefined;

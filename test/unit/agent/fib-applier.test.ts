@@ -191,7 +191,7 @@ describe('FibApplier', () => {
 
   it('takes a dead tunnel out while a long pass is under way, and does not finish that', async () => {
     const { apply, netlink } = setUp();
-    const many = Array.from({ length: 1_500 }, (_, i) => route(`20.${i >> 8}.${i & 255}.0/24`, 'tw0', 'tw1'));
+    const many = Array.from({ length: 9_000 }, (_, i) => route(`20.${i >> 8}.${i & 255}.0/24`, 'tw0', 'tw1'));
     const all = twoZones({ routes: many });
     const oneDown = { ...all, tunnels: [tunnel(0), tunnel(1, { up: false })] };
     for (const input of [all, oneDown]) netlink.teach(desired(input));
@@ -201,7 +201,7 @@ describe('FibApplier', () => {
       second = apply(oneDown);
     };
     await apply(all);
-    expect(netlink.requests.length).toBeLessThan(1_200);
+    expect(netlink.requests.length).toBeLessThan(5_000);
     await second;
     expect(netlink.lines().sort()).toEqual(linesOf(oneDown).sort());
   });

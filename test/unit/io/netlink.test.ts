@@ -149,7 +149,7 @@ function fakeKernel(respond: (request: NetlinkFrame) => NetlinkFrame[]) {
         for (const frame of answers) onMessage(concat(encodeFrames([frame])));
       });
     };
-    const sendAside: typeof send = (datagram) => send(datagram);
+    const sendAside = (datagrams: readonly Uint8Array[]) => datagrams.forEach(send);
     return { port: deliveries.length, send, sendAside, close: () => undefined };
   };
   const socket = new NetlinkSocket({ openNetlink } as NativeAddon, {

@@ -4,20 +4,29 @@ import type { RibPath } from './types.ts';
 export const NOTHING: Selection = { multipath: [], losers: [] };
 const NO_PATHS: readonly RibPath[] = [];
 
-/** Chooses, and remembers the last answers: neighbours in a table mostly come from the same UPDATEs. */
-export class LastChoice {
-  #paths: readonly RibPath[] = NO_PATHS;
-  #selection = NOTHING;
+/** More than this begin with one path only where paths differ that should not. */
+const MOST_REMEMBERED = 16;
+
+/**
+ * Chooses, and remembers the answers: a table has far fewer paths than prefixes, since callers give the same object for what is
+ * the same path.
+ */
+export class Choices {
+  /** By the first path. */
+  readonly #known = new WeakMap<RibPath, { readonly paths: readonly RibPath[]; readonly selection: Selection }[]>();
   #awaited = { multipath: NO_PATHS, candidates: NO_PATHS, together: NO_PATHS };
 
-  /** `NOTHING` of no paths. */
+  /** `NOTHING` of no paths. `paths` may be used again. */
   among(paths: readonly RibPath[]): Selection {
-    if (paths.length === 0) return NOTHING;
-    if (!sameMembers(paths, this.#paths)) {
-      this.#paths = paths;
-      this.#selection = selectPaths(paths);
-    }
-    return this.#selection;
+    const [first] = paths;
+    if (first === undefined) return NOTHING;
+    const known = this.#known.get(first) ?? [];
+    for (const choice of known) if (sameMembers(choice.paths, paths)) return choice.selection;
+    const selection = selectPaths(paths);
+    if (known.length === MOST_REMEMBERED) known.length = 0;
+    known.push({ paths: [...paths], selection });
+    this.#known.set(first, known);
+    return selection;
   }
 
   /** Those of `candidates` that would be used beside all of `multipath`. */
@@ -38,5 +47,8 @@ function equalsOf(multipath: readonly RibPath[], candidates: readonly RibPath[])
     : NO_PATHS;
 }
 
-const sameMembers = (a: readonly RibPath[], b: readonly RibPath[]): boolean =>
-  a.length === b.length && a.every((path, i) => path === b[i]);
+function sameMembers(a: readonly RibPath[], b: readonly RibPath[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
