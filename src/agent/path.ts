@@ -293,6 +293,7 @@ function bgpConfig(spec: TunnelSpec, peer: TunnelSpec['bgpPeers'][number]): BgpC
     routerId: bgp.localIp,
     holdTimeSec: Math.round(bgp.holdMs / 1000),
     passive: bgp.passive,
+    delayOpenMs: bgp.delayOpenMs,
     role: 'customer',
     signed: peer.password !== undefined,
     prefixLimit: bgp.prefixLimit,

@@ -116,8 +116,8 @@ function sameSecret(a: Secret | undefined, b: Secret | undefined): boolean {
  */
 function substance({ link, wan, psk, exports, ...own }: TunnelSpec): unknown {
   const { ike, ipsec, mtu, bgp } = link;
-  const { localIp, asn, holdMs, minHoldMs, prefixLimit, echo, passive, ttlSecurityHops } = bgp;
-  const speaker = { localIp, asn, holdMs, minHoldMs, prefixLimit, echo, passive, ttlSecurityHops };
+  const { localIp, asn, holdMs, minHoldMs, delayOpenMs, prefixLimit, echo, passive, ttlSecurityHops } = bgp;
+  const speaker = { localIp, asn, holdMs, minHoldMs, delayOpenMs, prefixLimit, echo, passive, ttlSecurityHops };
   return { ...own, wan: [wan.name, wan.interface, wan.publicIp], ike, ipsec, mtu, speaker };
 }
 

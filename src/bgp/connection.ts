@@ -6,6 +6,8 @@ import { type BgpMessage, decodeMessage, type Frame, MessageStream } from './wir
 import { type ProtocolError, protocolError } from './wire/notification.ts';
 
 export type ConnectionState =
+  /** Our OPEN waits for the peer's, or for the DelayOpenTimer: within Connect or Active of RFC 4271 §8.2.2. */
+  | { readonly kind: 'open-delayed' }
   | { readonly kind: 'opensent' }
   | { readonly kind: 'openconfirm'; readonly negotiated: Negotiated }
   | { readonly kind: 'established'; readonly negotiated: Negotiated; readonly since: Instant };
@@ -21,29 +23,38 @@ const LEAST_SEND_HOLD_MS = 480_000;
 const BEFORE_OPEN: WireContext = { asnOctets: 2 };
 
 /**
- * One TCP connection of a session, from its OPEN on: the states OpenSent, OpenConfirm and Established of
- * RFC 4271 §8.2.2, which a session may go through on two connections at a time. Sends nothing itself.
+ * One TCP connection of a session: the states OpenSent, OpenConfirm and Established of RFC 4271 §8.2.2, which a session may go
+ * through on two connections at a time, and before them the wait of DelayOpen. Sends nothing itself.
  */
 export class Connection {
   readonly number: number;
   readonly incoming: boolean;
-  readonly timers = new TimerTable<'hold' | 'keepalive' | 'send-hold'>();
+  readonly timers = new TimerTable<'hold' | 'keepalive' | 'send-hold' | 'delay-open'>();
   readonly #stream = new MessageStream();
-  #state: ConnectionState = { kind: 'opensent' };
+  #state: ConnectionState = { kind: 'open-delayed' };
   #unsent = false;
 
-  /** Our OPEN goes out with this. */
-  constructor(number: number, incoming: boolean, now: Instant) {
+  constructor(number: number, incoming: boolean) {
     this.number = number;
     this.incoming = incoming;
-    this.timers.set('hold', after(now, LARGE_HOLD_MS));
   }
 
   get state(): ConnectionState {
     return this.#state;
   }
+  /** What both OPENs together allow, once they are there. */
+  get negotiated(): Negotiated | undefined {
+    return 'negotiated' in this.#state ? this.#state.negotiated : undefined;
+  }
   get context(): WireContext {
-    return this.#state.kind === 'opensent' ? BEFORE_OPEN : this.#state.negotiated.context;
+    return this.negotiated?.context ?? BEFORE_OPEN;
+  }
+
+  /** Our OPEN goes out with this. */
+  opened(now: Instant): void {
+    this.#state = { kind: 'opensent' };
+    this.timers.stop('delay-open');
+    this.timers.set('hold', after(now, LARGE_HOLD_MS));
   }
 
   /** Something goes to TCP. */
@@ -54,7 +65,7 @@ export class Connection {
   /** What goes out has to be taken in time (RFC 9687 §3). */
   watchSending(now: Instant): void {
     if (!this.#unsent || this.timers.get('send-hold') !== undefined) return;
-    const holdMs = this.#state.kind === 'opensent' ? 0 : this.#state.negotiated.holdTimeSec * 1000;
+    const holdMs = (this.negotiated?.holdTimeSec ?? 0) * 1000;
     this.timers.set('send-hold', after(now, Math.max(LEAST_SEND_HOLD_MS, 2 * holdMs)));
   }
 
@@ -101,8 +112,8 @@ export class Connection {
   }
 
   #restartHold(now: Instant): void {
-    if (this.#state.kind === 'opensent') return;
-    const { holdTimeSec } = this.#state.negotiated;
+    if (this.negotiated === undefined) return;
+    const { holdTimeSec } = this.negotiated;
     if (holdTimeSec === 0) this.timers.stop('hold');
     else this.timers.set('hold', after(now, holdTimeSec * 1000));
   }
@@ -111,6 +122,7 @@ export class Connection {
 const ALLOWED: Readonly<
   Record<ConnectionState['kind'], { readonly types: readonly number[]; readonly subcode: number }>
 > = {
+  'open-delayed': { types: [MessageType.Open], subcode: FsmSubcode.Unspecific },
   opensent: { types: [MessageType.Open], subcode: FsmSubcode.InOpenSent },
   openconfirm: { types: [MessageType.Keepalive], subcode: FsmSubcode.InOpenConfirm },
   established: {

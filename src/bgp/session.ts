@@ -119,7 +119,7 @@ export class BgpSession {
   view(now: Instant): BgpView {
     const connection = this.#mostAdvanced();
     const state = connection?.state;
-    const negotiated = state === undefined || state.kind === 'opensent' ? undefined : state.negotiated;
+    const negotiated = connection?.negotiated;
     return {
       state: this.#stateName(),
       uptimeMs: state?.kind === 'established' ? elapsedMs(state.since, now) : undefined,
@@ -152,8 +152,15 @@ export class BgpSession {
       this.#dialling = undefined;
     } else if (!this.#retry.running) return this.#refuse(number);
     else this.#replaceIncoming();
-    const connection = new Connection(number, incoming, now);
+    const connection = new Connection(number, incoming);
     this.#connections.set(number, connection);
+    const { delayOpenMs } = this.#config;
+    if (delayOpenMs > 0) connection.timers.set('delay-open', after(now, delayOpenMs));
+    else this.#open(connection, now);
+  }
+
+  #open(connection: Connection, now: Instant): void {
+    connection.opened(now);
     this.#send(connection, { kind: 'open', open: localOpen(this.#config) });
   }
 
@@ -203,6 +210,7 @@ export class BgpSession {
   }
 
   #onOpen(connection: Connection, open: OpenMessage, now: Instant): void {
+    if (connection.state.kind === 'open-delayed') this.#open(connection, now);
     const negotiated = negotiate(open, this.#config);
     if (!negotiated.ok) return this.#fail(connection, negotiated.error, 'idle-hold', now);
     if (this.#losesCollision(connection, open, now)) return;
@@ -214,7 +222,7 @@ export class BgpSession {
   /** RFC 4271 §6.8, at the OPEN of `connection`: true when it was closed in favour of another one. */
   #losesCollision(connection: Connection, open: OpenMessage, now: Instant): boolean {
     for (const other of [...this.#connections.values()]) {
-      if (other === connection || other.state.kind === 'opensent') continue; // decided when its OPEN comes
+      if (other === connection || other.negotiated === undefined) continue; // decided when its OPEN comes
       if (other.state.kind === 'established' && staleSec(other.state.negotiated, 'closed') > 0) {
         // RFC 4724 §4.2: a peer that can restart, and connects anew, has done so.
         this.#remove(other, 'the peer has restarted: it opened a new connection', 'retry', now, 'closed');
@@ -336,8 +344,12 @@ export class BgpSession {
           this.#sendHoldExpired(connection, now);
           break;
         }
+        if (timer === 'delay-open') {
+          this.#open(connection, now);
+          continue;
+        }
         this.#send(connection, KEEPALIVE);
-        if (connection.state.kind !== 'opensent') this.#armKeepalive(connection, connection.state.negotiated, now);
+        if (connection.negotiated !== undefined) this.#armKeepalive(connection, connection.negotiated, now);
       }
     }
   }
@@ -452,7 +464,7 @@ export class BgpSession {
   }
 
   #mostAdvanced(): Connection | undefined {
-    const order = ['opensent', 'openconfirm', 'established'];
+    const order = ['open-delayed', 'opensent', 'openconfirm', 'established'];
     return [...this.#connections.values()].reduce<Connection | undefined>(
       (best, each) =>
         best === undefined || order.indexOf(each.state.kind) > order.indexOf(best.state.kind) ? each : best,
@@ -462,6 +474,7 @@ export class BgpSession {
 
   #stateName(): BgpState {
     const connection = this.#mostAdvanced();
+    if (connection?.state.kind === 'open-delayed') return connection.incoming ? 'active' : 'connect';
     if (connection !== undefined) return connection.state.kind;
     if (this.#dialling !== undefined) return 'connect';
     return this.#retry.running ? 'active' : 'idle';

@@ -15,6 +15,8 @@ export interface BgpConfig {
   readonly holdTimeSec: number;
   /** Never dials, waits for the peer. */
   readonly passive: boolean;
+  /** How long our OPEN waits for the peer's on a new connection (DelayOpenTime, RFC 4271 §8.1.1); 0: it goes at once. */
+  readonly delayOpenMs: number;
   /** TCP segments carry a signature (RFC 2385), for words about a peer that does not answer. */
   readonly signed: boolean;
   /** Our place towards the peer, RFC 9234; the peer may keep silent about its own. */

@@ -78,6 +78,9 @@ export const bgpSchema = z
     asn: integer('our AS number', 1, MAX_ASN, 65_010),
     hold: duration('the BGP hold time', '3s', '65535s', '180s').prefault('180s'),
     min_hold: duration('the shortest hold time that the peer may propose', '3s', '65535s', '3s').prefault('3s'),
+    delay_open: duration("how long our OPEN waits for the peer's on a new connection", '0s', '240s', '0s').prefault(
+      '0s',
+    ),
     force: flag('accepts a hold time below 180s').default(false),
     echo: flag('asks the BGP speaker four times a second whether it is there (ICMP echo)').default(true),
     passive: flag('waits for the peer to connect').default(false),

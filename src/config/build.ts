@@ -104,6 +104,7 @@ function buildLink(link: Draft['links'][number], advertised: readonly string[]):
       asn: bgp.asn,
       holdMs: bgp.hold,
       minHoldMs: bgp.min_hold,
+      delayOpenMs: bgp.delay_open,
       prefixLimit: {
         prefixes: bgp.import.max_prefixes,
         beyond: bgp.import.beyond,

@@ -151,6 +151,8 @@ export interface LinkConfig {
     readonly asn: number;
     readonly holdMs: number;
     readonly minHoldMs: number;
+    /** How long our OPEN waits for the peer's. */
+    readonly delayOpenMs: number;
     readonly prefixLimit: {
       readonly prefixes: number;
       readonly beyond: 'warn' | 'restart' | 'down';

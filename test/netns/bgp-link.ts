@@ -20,6 +20,7 @@ export const CONFIG: BgpConfig = {
   role: 'customer',
   prefixLimit: { prefixes: 1000, beyond: 'restart', restartAfterMs: 900_000 },
   minHoldTimeSec: 3,
+  delayOpenMs: 0,
 };
 
 /*

@@ -15,6 +15,7 @@ export const CPE: BgpConfig = {
   role: 'customer',
   prefixLimit: { prefixes: 1000, beyond: 'restart', restartAfterMs: 900_000 },
   minHoldTimeSec: 3,
+  delayOpenMs: 0,
 };
 
 /** The other side of `CPE`. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CeaseSubcode, exportRoutes } from '../../src/bgp/index.ts';
 import type { BgpOutput } from '../../src/bgp/types.ts';
+import { fromHex } from '../../src/lib/bytes.ts';
 import { formatKey, formatPrefix, prefix } from '../../src/lib/ip.ts';
 import { type BgpNode, BgpPair, CPE, ZONE } from './bgp-pair.ts';
 
@@ -194,6 +195,33 @@ describe('a session that ends', () => {
     const pair = established();
     pair.run(86_400_000);
     expect(pair.view(pair.a).counters.sessionsEstablished).toBe(1);
+  });
+
+  it('begins with the OPEN of the peer where ours is delayed, and after the delay where both are', () => {
+    const one = started({ ...CPE, delayOpenMs: 5_000 }, { ...ZONE, passive: true });
+    one.run(100);
+    expect(one.states()).toBe('established/established');
+    const both = started({ ...CPE, delayOpenMs: 5_000 }, { ...ZONE, delayOpenMs: 60_000, passive: true });
+    both.run(4_900);
+    expect(both.states()).toBe('connect/active');
+    expect(both.a.count('send') + both.b.count('send')).toBe(0);
+    both.run(200);
+    expect(both.states()).toBe('established/established');
+  });
+
+  it('survives collisions of connections whose OPENs are delayed: one stays', () => {
+    const pair = started({ ...CPE, delayOpenMs: 500 }, { ...ZONE, delayOpenMs: 700 });
+    pair.run(10_000);
+    expect(pair.states()).toBe('established/established');
+    expect(pair.openConnections()).toBe(2); // an end each
+  });
+
+  it('that waits with its OPEN ends when anything else comes first', () => {
+    const pair = started({ ...CPE, delayOpenMs: 60_000 }, { ...ZONE, delayOpenMs: 60_000, passive: true });
+    pair.run(100);
+    const connection = pair.a.events.find((event) => event.kind === 'connect')?.connection ?? 0;
+    pair.feed(pair.a, { kind: 'data', connection, bytes: fromHex(`${'ff'.repeat(16)}001304`) });
+    expect(pair.view(pair.a).lastError).toMatch(/message type 4 is not expected in state open-delayed/);
   });
 
   it('by a hold time below what is asked for says Unacceptable Hold Time at both ends', () => {

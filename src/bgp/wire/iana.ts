@@ -53,7 +53,7 @@ export const UpdateSubcode = {
   InvalidNetworkField: 10,
 } as const;
 /** RFC 6608. */
-export const FsmSubcode = { InOpenSent: 1, InOpenConfirm: 2, InEstablished: 3 } as const;
+export const FsmSubcode = { Unspecific: 0, InOpenSent: 1, InOpenConfirm: 2, InEstablished: 3 } as const;
 /** RFC 7313 §3: the reserved octet of ROUTE-REFRESH. */
 export const RefreshSubtype = { Request: 0, Begin: 1, End: 2 } as const;
 /** RFC 4486. */

@@ -96,6 +96,7 @@ export class Gateway {
       role: 'provider',
       prefixLimit: { prefixes: MAX_BRANCH_PREFIXES, beyond: 'restart', restartAfterMs: LIMIT_PAUSE_MS },
       minHoldTimeSec: 3,
+      delayOpenMs: 0,
     };
     const { report } = this.#deps;
     const never = (): never => {

@@ -62,6 +62,7 @@ export const bgpConfig = (peer: string): BgpConfig => ({
   role: 'customer',
   prefixLimit: { prefixes: 1_000, beyond: 'restart', restartAfterMs: 900_000 },
   minHoldTimeSec: 3,
+  delayOpenMs: 0,
 });
 
 export const route = (text: string, nextHop = ZONE1, path = [65476]): BgpRoutes => ({

@@ -55,6 +55,7 @@ describe('the documented example', () => {
           asn: 65010,
           holdMs: 180_000,
           minHoldMs: 3_000,
+          delayOpenMs: 0,
           prefixLimit: { prefixes: 10_000, beyond: 'restart', restartAfterMs: 900_000 },
           importRules: undefined,
           exportRules: undefined,
