@@ -93,9 +93,7 @@ try {
   const [running, strongSwan] = [await durations(captures[0]), await durations(captures[1])];
   await daemon.stop();
   await idle.stop();
-  const [longestMs, idleMs] = await Promise.all(
-    [probe, idleProbe].map(async (file) => Number(await readFile(file, 'utf8'))),
-  );
+  const [longest, idled] = await Promise.all([probe, idleProbe].map(probedIn));
 
   const capture = await Capture.start(topology, branch, 'wan0');
   for (let round = 0; round < FIRST_ROUNDS; round += 1) {
@@ -110,11 +108,21 @@ try {
     { name: 'strongSwan', unit: 'ms', values: strongSwan },
     { name: 'tunwright, running', unit: 'ms', values: running, against: 'strongSwan' },
     { name: 'tunwright, first of a process', unit: 'ms', values: first, against: 'strongSwan' },
-    { name: `longest delay of the event loop in ${ROUNDS} handshakes`, unit: 'ms', values: [longestMs ?? Number.NaN] },
-    { name: 'the same of a process that does nothing', unit: 'ms', values: [idleMs ?? Number.NaN] },
+    {
+      name: `longest delay of the event loop in ${ROUNDS} handshakes`,
+      unit: 'ms',
+      values: [longest?.delayMs ?? Number.NaN],
+    },
+    { name: 'the same of a process that does nothing', unit: 'ms', values: [idled?.delayMs ?? Number.NaN] },
+    { name: 'longest garbage collection meanwhile', unit: 'ms', values: [longest?.collectionMs ?? Number.NaN] },
   ]);
 } finally {
   await topology.remove();
+}
+
+/** What the probe has left in a file. */
+async function probedIn(file: string): Promise<{ readonly delayMs: number; readonly collectionMs: number }> {
+  return JSON.parse(await readFile(file, 'utf8'));
 }
 
 /** Milliseconds of each handshake in a capture, which ends. */

@@ -195,7 +195,7 @@ export class NetlinkSocket {
   }
 
   async #settled(firstSequence: number, count: number): Promise<readonly (NetlinkRefusal | undefined)[]> {
-    const burst: Burst = { firstSequence, refusals: new Array(count) };
+    const burst: Burst = { firstSequence, refusals: new Array(count).fill(undefined) };
     this.#bursts.add(burst);
     try {
       burst.refusals[count - 1] = (await this.#expect(firstSequence + count - 1)).refusal;

@@ -13,9 +13,27 @@ export interface DaemonPlace {
   readonly neighbor: string;
   readonly neighborAsn: number;
   readonly prefixes: readonly string[];
+  /** The one of them that has `MARKS`. */
+  readonly marked?: string;
+  /** Opens the connection; without, waits for it (FRR does both). */
+  readonly dials?: boolean;
+  /** TCP-MD5. */
+  readonly password?: string;
   /** ExaBGP only: more attributes of some prefixes, such as `attribute [ 0x04 0x80 0x0064 ]`. */
   readonly attributes?: ReadonlyMap<string, string>;
 }
+
+/** What a daemon says of its marked prefix beside the usual. */
+export const MARKS = {
+  /** Behind its own AS. */
+  asns: [64_999, 4_200_000_009],
+  med: 77,
+  communities: [
+    [65_476, 100],
+    [100, 300],
+  ],
+  large: [4_200_000_001, 7, 9],
+} as const;
 
 /** A BGP daemon of somebody else with one session. */
 export interface BgpDaemon {
@@ -81,7 +99,8 @@ class BirdDaemon implements BgpDaemon {
   }
 
   async start(): Promise<void> {
-    const { address, asn, neighbor, neighborAsn, prefixes } = this.#program.place;
+    const { address, asn, neighbor, neighborAsn, prefixes, dials, password, marked } = this.#program.place;
+    const signed = password === undefined ? '' : `password "${password}";`;
     await writeFile(
       this.#program.file('bird.conf'),
       `router id ${address};
@@ -90,12 +109,25 @@ protocol static own {
   ipv4;
 ${prefixes.map((prefix) => `  route ${prefix} blackhole;`).join('\n')}
 }
+filter ours {
+  if proto != "own" then reject;
+  if net = ${marked ?? '0.0.0.0/32'} then {
+${MARKS.asns
+  .toReversed()
+  .map((each) => `    bgp_path.prepend(${each});`)
+  .join('\n')}
+    bgp_med = ${MARKS.med};
+${MARKS.communities.map((halves) => `    bgp_community.add((${halves}));`).join('\n')}
+    bgp_large_community.add((${MARKS.large}));
+  }
+  accept;
+}
 protocol bgp branch {
   local ${address} as ${asn};
   neighbor ${neighbor} as ${neighborAsn};
   multihop 2;
-  passive on;
-  ipv4 { import all; export where proto = "own"; next hop self; };
+  passive ${dials ? 'off' : 'on'}; connect delay time 1; connect retry time 1; ${signed}
+  ipv4 { import all; export filter ours; next hop self; };
 }
 `,
     );
@@ -141,8 +173,9 @@ class FrrDaemon implements BgpDaemon {
   }
 
   async start(): Promise<void> {
-    const { address, asn, neighbor, neighborAsn, prefixes } = this.#program.place;
+    const { address, asn, neighbor, neighborAsn, prefixes, password, marked } = this.#program.place;
     const file = (name: string) => this.#program.file(name);
+    const signed = password === undefined ? '' : ` neighbor ${neighbor} password ${password}\n`;
     await writeFile(
       file('frr.conf'),
       `router bgp ${asn}
@@ -154,11 +187,16 @@ class FrrDaemon implements BgpDaemon {
  neighbor ${neighbor} ebgp-multihop 2
  neighbor ${neighbor} update-source ${address}
  neighbor ${neighbor} timers connect 5
- address-family ipv4 unicast
+${signed} address-family ipv4 unicast
   neighbor ${neighbor} activate
   neighbor ${neighbor} next-hop-self
-${prefixes.map((prefix) => `  network ${prefix}`).join('\n')}
+${prefixes.map((prefix) => `  network ${prefix}${prefix === marked ? ' route-map MARKS' : ''}`).join('\n')}
  exit-address-family
+route-map MARKS permit 10
+ set as-path prepend ${MARKS.asns.join(' ')}
+ set metric ${MARKS.med}
+ set community ${MARKS.communities.map((halves) => halves.join(':')).join(' ')}
+ set large-community ${MARKS.large.join(':')}
 `,
     );
     await rm(file('run'), { recursive: true, force: true });
@@ -205,7 +243,7 @@ class GobgpDaemon implements BgpDaemon {
   }
 
   async start(): Promise<void> {
-    const { address, asn, neighbor, neighborAsn, prefixes } = this.#program.place;
+    const { address, asn, neighbor, neighborAsn, prefixes, dials, password, marked } = this.#program.place;
     await writeFile(
       this.#program.file('gobgp.toml'),
       `[global.config]
@@ -216,11 +254,13 @@ local-address-list = ["${address}"]
 [neighbors.config]
 neighbor-address = "${neighbor}"
 peer-as = ${neighborAsn}
+auth-password = "${password ?? ''}"
 [neighbors.timers.config]
+connect-retry = 1
 hold-time = 180
 keepalive-interval = 60
 [neighbors.transport.config]
-passive-mode = true
+passive-mode = ${dials !== true}
 local-address = "${address}"
 [neighbors.ebgp-multihop.config]
 enabled = true
@@ -238,8 +278,10 @@ afi-safi-name = "ipv4-unicast"
       '--pprof-disable',
     ]);
     await eventually('gobgpd answers', 5_000, async () => (await this.#gobgp('global')).includes(String(asn)));
-    for (const prefix of prefixes)
-      await this.#gobgp('global', 'rib', 'add', prefix, 'nexthop', address, 'origin', 'igp');
+    for (const prefix of prefixes) {
+      const marks = prefix === marked ? gobgpMarks() : [];
+      await this.#gobgp('global', 'rib', 'add', prefix, 'nexthop', address, 'origin', 'igp', ...marks);
+    }
   }
 
   stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
@@ -275,7 +317,9 @@ class ExabgpDaemon implements BgpDaemon {
   }
 
   async start(): Promise<void> {
-    const { address, asn, neighbor, neighborAsn, prefixes, attributes } = this.#program.place;
+    const { address, asn, neighbor, neighborAsn, prefixes, dials, password, marked, attributes } = this.#program.place;
+    const signed = password === undefined ? '' : `md5-password "${password}";`;
+    const extra = (prefix: string) => (prefix === marked ? exabgpMarks(asn) : (attributes?.get(prefix) ?? ''));
     const file = (name: string) => this.#program.file(name);
     await writeFile(file('seen'), '');
     await writeFile(
@@ -283,11 +327,11 @@ class ExabgpDaemon implements BgpDaemon {
       `process seen { run /bin/sh -c "cat >> ${file('seen')}"; encoder text; }
 neighbor ${neighbor} {
   router-id ${address}; local-address ${address}; local-as ${asn}; peer-as ${neighborAsn};
-  passive true; incoming-ttl 0; outgoing-ttl 2;
+  passive ${dials === true ? 'false' : 'true'}; incoming-ttl 0; outgoing-ttl 2; ${signed}
   family { ipv4 unicast; }
   api { processes [ seen ]; receive { parsed; update; } neighbor-changes; }
   announce { ipv4 {
-${prefixes.map((prefix) => `    unicast ${prefix} next-hop ${address} ${attributes?.get(prefix) ?? ''};`).join('\n')}
+${prefixes.map((prefix) => `    unicast ${prefix} next-hop ${address} ${extra(prefix)};`).join('\n')}
   } }
 }
 `,
@@ -331,6 +375,16 @@ ${prefixes.map((prefix) => `    unicast ${prefix} next-hop ${address} ${attribut
     return /down - .*(notification received \(6,2\)|message of type "3")/.test(seen);
   }
 }
+
+const gobgpMarks = (): string[] => [
+  ...['med', `${MARKS.med}`, 'aspath', MARKS.asns.join(',')],
+  ...['community', MARKS.communities.map((halves) => halves.join(':')).join(',')],
+  ...['large-community', MARKS.large.join(':')],
+];
+
+const exabgpMarks = (asn: number): string =>
+  `as-path [ ${[asn, ...MARKS.asns].join(' ')} ] med ${MARKS.med} ` +
+  `community [ ${MARKS.communities.map((halves) => halves.join(':')).join(' ')} ] large-community [ ${MARKS.large.join(':')} ]`;
 
 interface GobgpRoute {
   readonly nlri: { readonly prefix: string };

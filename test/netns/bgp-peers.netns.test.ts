@@ -1,16 +1,18 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CeaseSubcode } from '../../src/bgp/index.ts';
 import type { ExportRoute } from '../../src/bgp/types.ts';
 import { MICROSOFT_PREFIXES } from '../../src/lab/microsoft-prefixes.ts';
 import { ip, prefix } from '../../src/lib/ip.ts';
-import { type BgpDaemon, DAEMONS } from './bgp-daemons.ts';
+import { type BgpDaemon, DAEMONS, type DaemonPlace, MARKS } from './bgp-daemons.ts';
 import { CONFIG, CPE, createLink, removeLink, ZONE } from './bgp-link.ts';
 import { BgpSpeaker } from './bgp-speaker.ts';
 import { eventually } from './eventually.ts';
 
+const MARKED = '20.20.32.0/19';
+const PASSWORD = 'only-the-two-of-us';
 const NETWORKS = ['10.1.20.0/24', '10.1.22.0/23'];
 const ROUTES: readonly ExportRoute[] = [
   { prefix: prefix('10.1.20.0/24'), set: {} },
@@ -34,7 +36,7 @@ describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
   let directory: string;
   let daemon: BgpDaemon;
   let speaker: BgpSpeaker;
-  beforeEach(async () => {
+  const begin = async (more: Partial<DaemonPlace> = {}): Promise<void> => {
     directory = await mkdtemp(join(tmpdir(), 'tunwright-bgp-'));
     await chmod(directory, 0o755);
     daemon = create({
@@ -44,10 +46,11 @@ describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
       neighbor: CPE.address,
       neighborAsn: CPE.asn,
       prefixes: MICROSOFT_PREFIXES,
+      marked: MARKED,
+      ...more,
     });
     await daemon.start();
-    speaker = await BgpSpeaker.start(CPE.name, CONFIG, ROUTES);
-  });
+  };
   afterEach(async () => {
     await speaker?.remove();
     await daemon.stop('SIGKILL');
@@ -55,6 +58,8 @@ describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
   });
 
   it('carries routes both ways, survives a crash of the peer, and ends with words that arrive', async () => {
+    await begin();
+    speaker = await BgpSpeaker.start(CPE.name, CONFIG, ROUTES);
     await exchanged();
     expect(speaker.view()).toMatchObject({ state: 'established', holdTimeSec: 180, keepaliveSec: 60 });
     const route = speaker.learned.get('52.96.0.0/14');
@@ -62,6 +67,13 @@ describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
       origin: 'igp',
       asPath: [{ type: 'sequence', asns: [ZONE.asn] }],
       nextHop: ip(ZONE.address),
+    });
+    expect(speaker.learned.get(MARKED)).toMatchObject({
+      origin: 'igp',
+      asPath: [{ type: 'sequence', asns: [ZONE.asn, ...MARKS.asns] }],
+      med: MARKS.med,
+      communities: expect.toSatisfy(sameNumbers(MARKS.communities.map(([asn, value]) => asn * 65_536 + value))),
+      largeCommunities: [MARKS.large],
     });
 
     expect(await daemon.attributes('10.1.20.0/24')).toEqual({
@@ -90,7 +102,22 @@ describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
     await eventually('the peer knows why', 3_000, () => daemon.sawShutdown());
   });
 
+  it('that the peer opens and both sign is taken, and a peer without the password is not', async () => {
+    await begin({ dials: true, password: PASSWORD });
+    const passive = { ...CONFIG, passive: true, signed: true };
+    speaker = await BgpSpeaker.start(CPE.name, passive, ROUTES, PASSWORD);
+    await exchanged();
+    expect(await daemon.attributes('10.1.20.0/24')).toMatchObject({ asPath: [CPE.asn], nextHop: CPE.address });
+    await speaker.remove();
+    speaker = await BgpSpeaker.start(CPE.name, { ...CONFIG, signed: true }, ROUTES, `${PASSWORD}?`);
+    await eventually('the attempt has failed', 15_000, () => speaker.view().lastError !== undefined);
+    expect(speaker.view().lastError).toMatch(/cannot connect .* with the same TCP-MD5 password/);
+    expect(speaker.view().counters.sessionsEstablished).toBe(0);
+  });
+
   it('that the peer ends is explained', async () => {
+    await begin();
+    speaker = await BgpSpeaker.start(CPE.name, CONFIG, ROUTES);
     await exchanged();
     await daemon.stop('SIGTERM');
     await eventually('the end shows', 5_000, () => speaker.view().state !== 'established');
@@ -108,3 +135,9 @@ describe.each(Object.entries(DAEMONS))('a session with %s', (_, create) => {
     });
   }
 });
+
+// helpers
+
+/** In any order. */
+const sameNumbers = (wanted: readonly number[]) => (found: readonly number[]) =>
+  [...found].sort((a, b) => a - b).join() === [...wanted].sort((a, b) => a - b).join();

@@ -28,17 +28,22 @@ export class BgpSpeaker {
   readonly #lines: Interface;
   #wake: NodeJS.Timeout | undefined;
 
-  private constructor(namespace: string, config: BgpConfig) {
+  private constructor(namespace: string, config: BgpConfig, password: string | undefined) {
     this.#session = new BgpSession(config, { random: { bytes: randomBytes } });
-    const addresses = [formatIp(config.localAddress), formatIp(config.peerAddress)];
-    const argv = ['netns', 'exec', namespace, process.execPath, ENDPOINT, ...addresses];
+    const ends = [formatIp(config.localAddress), formatIp(config.peerAddress), ...(password ? [password] : [])];
+    const argv = ['netns', 'exec', namespace, process.execPath, ENDPOINT, ...ends];
     this.#child = spawn('ip', argv, { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#lines = createInterface({ input: this.#child.stdout });
   }
 
-  /** Started, with `routes` to advertise. */
-  static async start(namespace: string, config: BgpConfig, routes: readonly ExportRoute[]): Promise<BgpSpeaker> {
-    const speaker = new BgpSpeaker(namespace, config);
+  /** Started, with `routes` to advertise; `password`: of TCP-MD5. */
+  static async start(
+    namespace: string,
+    config: BgpConfig,
+    routes: readonly ExportRoute[],
+    password?: string,
+  ): Promise<BgpSpeaker> {
+    const speaker = new BgpSpeaker(namespace, config, password);
     await once(speaker.#lines, 'line'); // listening
     speaker.#lines.on('line', (line) => speaker.#onEvent(JSON.parse(line)));
     speaker.feed({ kind: 'advertise', routes });

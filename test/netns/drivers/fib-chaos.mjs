@@ -11,7 +11,7 @@ import { WATCHED_GROUPS } from '../../../dist/fib/wire/watch.js';
 import { loadAddon } from '../../../dist/io/addon.js';
 import { readLinks } from '../../../dist/io/links.js';
 import { NetlinkSocket } from '../../../dist/io/netlink.js';
-import { ip, prefix } from '../../../dist/lib/ip.js';
+import { ip, prefix, prefixKey } from '../../../dist/lib/ip.js';
 
 const NETLINK_ROUTE = 0;
 const TUNNELS = 3;
@@ -74,6 +74,7 @@ const applier = new FibApplier({
 const routing = new Routing({ clock, log: new EventLog(() => clock.wall()), plan, applier });
 const links = await readLinks((request) => socket.dump(request));
 
+const keyOf = (text) => prefixKey(prefix(text));
 const permits = [{ source: prefix('10.1.0.0/16'), interface: undefined, destination: undefined, use: 'tunnels-only' }];
 const resilience = { buckets: 128, idleMs: 60_000, rebalanceMs: 0 };
 const base = {
@@ -107,8 +108,8 @@ const COMMANDS = {
   update: ({ tunnel, announced, withdrawn }) =>
     routing.update(
       peerOf(tunnel),
-      announced.map((text) => ({ prefix: prefix(text), attributes: attributesOf(tunnel) })),
-      withdrawn.map(prefix),
+      announced.map((text) => ({ prefixes: [keyOf(text)], attributes: attributesOf(tunnel) })),
+      withdrawn.map(keyOf),
     ),
   endOfRib: ({ tunnel }) => routing.endOfRib(peerOf(tunnel)),
   faults: (command) => {
