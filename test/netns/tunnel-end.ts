@@ -24,6 +24,8 @@ export interface TunnelEndOptions {
   readonly encapsulation?: 'udp' | 'esp';
   readonly copyDscp?: boolean;
   readonly tuning?: Tuning;
+  /** Packets; 4,096 if left out. */
+  readonly replayWindow?: number;
   readonly inbound: StaticSa;
   readonly outbound: StaticSa;
 }

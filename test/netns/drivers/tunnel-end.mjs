@@ -21,7 +21,7 @@ const sa = ({ spi, key, salt, esn = false }) => ({
   key: bytes(key),
   salt: bytes(salt),
   esn,
-  replayWindow: 4096,
+  replayWindow: options.replayWindow ?? 4096,
   cipher: options.tuning?.cipher ?? 'openssl',
 });
 const sendThrough = (outer) => tunnel.setOutbound(outer, options.encapsulation ?? 'udp', remote, 4500);
