@@ -1,4 +1,4 @@
-import { formatIp, formatPrefix, prefixOfKey } from '../lib/ip.ts';
+import { formatIp, formatKey, formatPrefix } from '../lib/ip.ts';
 import { type GroupMember, type KernelObject, MAIN_TABLE, type Resilience } from './types.ts';
 
 /** Name of an interface by its index; for text only. */
@@ -17,7 +17,7 @@ export function formatObject(object: KernelObject, names: InterfaceNames = byInd
     case 'route': {
       const source = object.source === undefined ? '' : ` src ${formatIp(object.source)}`;
       const target = object.nexthop === 'blackhole' ? 'blackhole' : `nhid ${object.nexthop}`;
-      return `route ${formatPrefix(prefixOfKey(object.to))} table ${object.table} ${target}${source}`;
+      return `route ${formatKey(object.to)} table ${object.table} ${target}${source}`;
     }
     case 'rule':
       return formatRule(object);
@@ -34,7 +34,7 @@ export function identity(object: KernelObject): string {
     case 'nexthop-group':
       return `nexthop id ${object.id}`;
     case 'route':
-      return `route ${formatPrefix(prefixOfKey(object.to))} table ${object.table}`;
+      return `route ${formatKey(object.to)} table ${object.table}`;
     default:
       return formatObject(object);
   }

@@ -1,4 +1,4 @@
-import { formatPrefix, type Prefix, prefixKey, prefixOfKey } from '../../../src/lib/ip.ts';
+import { formatKey, type Prefix, prefixKey } from '../../../src/lib/ip.ts';
 import { instant } from '../../../src/lib/time.ts';
 import { Rib } from '../../../src/rib/index.ts';
 import type { RibPath } from '../../../src/rib/types.ts';
@@ -28,7 +28,7 @@ export class RibDriver {
   drain(): string[] {
     const named: string[] = [];
     this.rib.drainChanges(({ key, multipath, announced }) => {
-      const text = formatPrefix(prefixOfKey(key));
+      const text = formatKey(key);
       named.push(text);
       if (multipath.length === 0) this.paths.delete(text);
       else this.paths.set(text, multipath);
